@@ -1,0 +1,3 @@
+//! From a camera to candidates: GStreamer, supervision, gate.
+
+pub mod picture;

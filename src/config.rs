@@ -1,0 +1,268 @@
+//! What the daemon is told: `config/default.toml`, then a file, then the environment; typed, checked before anything starts.
+
+pub mod check;
+pub mod load;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::domain::CameraName;
+
+/// Layer 0, compiled in: every key with its unit, default and reason.
+pub const DEFAULT: &str = include_str!("../config/default.toml");
+
+/// A whole configuration, each key set, each value checked. Every section belongs to the stage that reads it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Everything that must survive.
+    pub state: StateConfig,
+    /// Featurizer and ONNX Runtime.
+    pub models: ModelsConfig,
+    /// The pool.
+    pub featurizer: FeaturizerConfig,
+    /// Page, API, metrics.
+    pub web: WebConfig,
+    /// Standard output.
+    pub output: OutputConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// Cameras, in the order of the file and then of the command line.
+    pub cameras: Vec<CameraConfig>,
+    /// The semantic gate.
+    pub novelty: NoveltyConfig,
+    /// Events.
+    pub events: EventsConfig,
+    /// Store.
+    pub store: StoreConfig,
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateConfig {
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+/// `[models]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Folder of contracts and library.
+    pub dir: PathBuf,
+    /// Name of a contract.
+    pub featurizer: String,
+    /// File name of the ONNX Runtime library.
+    pub runtime: PathBuf,
+}
+
+/// `[featurizer]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturizerConfig {
+    /// Threads; 0 is one a core.
+    pub workers: usize,
+    /// Candidates a run.
+    pub max_batch: usize,
+    /// Looks that may wait per camera.
+    pub queue_frames: usize,
+}
+
+/// `[web]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Further host names.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// `[output]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputConfig {
+    /// How events are written to standard output.
+    pub format: OutputFormat,
+}
+
+/// How events are written to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// A line for people.
+    Text,
+    /// A line for programs.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// tracing's filter.
+    pub filter: String,
+}
+
+/// One `[[camera]]`, its defaults filled in from `[camera_defaults]` and `[gate]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraConfig {
+    /// Unique, `[A-Za-z0-9._-]{1,64}`.
+    pub name: CameraName,
+    /// rtsp, rtsps, http, https, `/dev/videoN`, a file's path or file URI. Never shown: it may hold a password.
+    pub uri: String,
+    /// Opened at all.
+    pub enabled: bool,
+    /// RTSP transport.
+    pub transport: Transport,
+    /// How far TLS is checked.
+    pub tls: Tls,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub tls_pin: String,
+    /// User name.
+    pub username: String,
+    /// File with the password.
+    pub password_file: PathBuf,
+    /// Environment variable with the password.
+    pub password_env: String,
+    /// Jitter buffer.
+    pub latency_ms: u32,
+    /// To the first frame.
+    pub connect_secs: f64,
+    /// Without a frame.
+    pub stall_secs: f64,
+    /// First wait.
+    pub backoff_min_secs: f64,
+    /// Longest wait.
+    pub backoff_max_secs: f64,
+    /// Frames for so long forget the waits.
+    pub healthy_secs: f64,
+    /// Use the camera's clock.
+    pub trust_camera_clock: bool,
+    /// Begin a file again at its end.
+    pub r#loop: bool,
+    /// Frames a second that the gate looks at.
+    pub analysis_fps: f64,
+    /// Polygons of relative coordinates.
+    pub masks: Vec<Vec<[f64; 2]>>,
+    /// Place name.
+    pub place: String,
+    /// Degrees north.
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    pub longitude: Option<f64>,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// Since when it hangs there.
+    pub since: Option<Timestamp>,
+    /// The gate of this camera.
+    pub gate: GateConfig,
+}
+
+/// RTSP transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Interleaved.
+    Tcp,
+    /// RTP over UDP.
+    Udp,
+}
+
+/// How far TLS is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// Against the system's authorities.
+    Verify,
+    /// Against one certificate's hash.
+    Pin,
+    /// Not at all.
+    Insecure,
+}
+
+/// `[gate]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateConfig {
+    /// Width of the analysed luma picture.
+    pub width_px: u32,
+    /// Deviation in units of a pixel's own.
+    pub sigma: f32,
+    /// Deviation in luma.
+    pub min_luma: f32,
+    /// Smallest region, share of the picture.
+    pub min_area: f32,
+    /// Largest share that may move.
+    pub max_area: f32,
+    /// Time constant of the background.
+    pub background_secs: f32,
+    /// Crops a frame.
+    pub max_crops: usize,
+    /// Margin, share of the longer side.
+    pub margin: f64,
+    /// Smallest side of a crop.
+    pub min_crop_px: u32,
+    /// Between frames without motion.
+    pub time_lapse_secs: f64,
+    /// Find burnt-in clocks.
+    pub find_clock: bool,
+}
+
+/// `[novelty]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoveltyConfig {
+    /// Cosine distance, whole frame.
+    pub whole: f32,
+    /// Cosine distance, crop against the empty scene.
+    pub crop: f32,
+    /// Above the usual distance, in units of its spread.
+    pub sigma: f32,
+    /// Embeddings kept.
+    pub bank: usize,
+    /// Between additions.
+    pub renew_secs: f64,
+}
+
+/// `[events]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsConfig {
+    /// Silence that ends an event.
+    pub gap_secs: f64,
+    /// Looks that open one.
+    pub open_looks: u32,
+    /// Longest event.
+    pub max_secs: f64,
+    /// Below it a species is unknown.
+    pub threshold: f32,
+    /// Between saves of an open event.
+    pub save_secs: f64,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Embeddings an event.
+    pub max_embeddings: usize,
+    /// Pictures an event.
+    pub max_pictures: usize,
+    /// Blank events an hour and camera.
+    pub blanks_per_hour: u32,
+    /// Cap on pictures.
+    pub media_max_mb: u64,
+    /// Longer side of a picture.
+    pub picture_px: u32,
+    /// JPEG quality.
+    pub jpeg_quality: u8,
+}

@@ -1,0 +1,1 @@
+//! Every problem of a configuration at once, with file, line and key.

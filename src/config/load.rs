@@ -1,0 +1,1 @@
+//! Merges the layers: compiled-in default, file, environment, command line.

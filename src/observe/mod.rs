@@ -1,0 +1,1 @@
+//! From predictions to events: aggregation, store, publication.
