@@ -3,6 +3,8 @@
 Every number is an elementwise float64 result rounded once, so that each machine writes the very same bytes.
 """
 
+import math
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -92,8 +94,8 @@ def int8(weights, ranges, weight_bits=8):
     # 1/128 around 127: a stored input value is the pixel itself.
     last, step = quantise("image", "image", -127 / 128, 1.0)
     for layer in lite0.layers(weights):
-        weight = _weight(graph, layer, weight_bits)
-        bias = _bias(graph, layer, step, graph.constants[f"{layer.name}.weight.step"])
+        weight, weight_step = _weight(graph, layer, step, weight_bits)
+        bias = _bias(graph, layer, step, weight_step)
         last = graph.node("Conv", [last, weight, bias], f"{layer.name}.conv", **_attributes(layer))
         last, step = quantise(layer.name, last, *ranges[layer.name])
         if layer.adds:
@@ -109,25 +111,43 @@ def _affine(low, high):
     return step, np.uint8(np.clip(np.rint(-low / np.float64(step)), 0, 255))
 
 
-def _weight(graph, layer, bits):
+def _weight(graph, layer, input_step, bits):
+    """The step is also wide enough for the bias in int32: some channels have (next to) no weight, only a bias."""
     top = 2 ** (bits - 1) - 1
     peak = np.abs(layer.weight).max(axis=(1, 2, 3))
-    step = (np.maximum(peak, 1e-8) / top).astype(np.float32)
-    stored = np.clip(np.rint(layer.weight / step.astype(np.float64)[:, None, None, None]), -top, top)
+    step = np.maximum(peak / top, np.abs(layer.bias) / np.float64(input_step) / 2**30).astype(np.float32)
+    stored = _round(layer.weight / step.astype(np.float64)[:, None, None, None], top)
     inputs = [
         graph.constant(f"{layer.name}.weight", stored.astype(np.int8)),
         graph.constant(f"{layer.name}.weight.step", step),
         graph.constant(f"{layer.name}.weight.zero", np.zeros(len(step), np.int8)),
     ]
-    return graph.node("DequantizeLinear", inputs, f"{layer.name}.weight.seen", axis=0)
+    return graph.node("DequantizeLinear", inputs, f"{layer.name}.weight.seen", axis=0), step
 
 
 def _bias(graph, layer, input_step, weight_step):
     step = (np.float64(input_step) * weight_step.astype(np.float64)).astype(np.float32)
-    stored = np.clip(np.rint(layer.bias / step.astype(np.float64)), -(2**31), 2**31 - 1)
+    stored = np.rint(layer.bias / step.astype(np.float64))
     inputs = [
         graph.constant(f"{layer.name}.bias", stored.astype(np.int32)),
         graph.constant(f"{layer.name}.bias.step", step),
         graph.constant(f"{layer.name}.bias.zero", np.zeros(len(step), np.int32)),
     ]
     return graph.node("DequantizeLinear", inputs, f"{layer.name}.bias.seen", axis=0)
+
+
+def _round(weight, top):
+    """Nearest integers; each k×k kernel keeps its rounded sum, so that an even patch of picture is seen as it was.
+
+    Kernels that look for edges have large weights that cancel out: there the sum's error would be the worst.
+    """
+    stored = np.clip(np.rint(weight), -top, top)
+    if weight.shape[2] == 1:
+        return stored
+    for exact, kernel in zip(weight.reshape(-1, weight[0, 0].size), stored.reshape(-1, weight[0, 0].size)):
+        excess = int(kernel.sum() - round(math.fsum(exact)))
+        sign = 1 if excess > 0 else -1
+        order = np.argsort(-sign * (kernel - exact), kind="stable")
+        movable = [i for i in order if abs(kernel[i] - sign) <= top]
+        kernel[movable[: abs(excess)]] -= sign
+    return stored
