@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import lite0
 
 OPSET, IR = 17, 8
+TOP = 127  # the largest stored weight
 
 
 class _Graph:
@@ -78,7 +79,7 @@ def fp32(weights, taps=False):
     return (data, seen) if taps else data
 
 
-def int8(weights, ranges, weight_bits=8):
+def int8(weights, ranges):
     """Activations uint8 per tensor, weights int8 per channel; features and classifier stay in float.
 
     Clip is left out: a ReLU6 output is quantised on 0..high with high at most 6, where the quantiser itself clips.
@@ -94,7 +95,7 @@ def int8(weights, ranges, weight_bits=8):
     # 1/128 around 127: a stored input value is the pixel itself.
     last, step = quantise("image", "image", -127 / 128, 1.0)
     for layer in lite0.layers(weights):
-        weight, weight_step = _weight(graph, layer, step, weight_bits)
+        weight, weight_step = _weight(graph, layer, step)
         bias = _bias(graph, layer, step, weight_step)
         last = graph.node("Conv", [last, weight, bias], f"{layer.name}.conv", **_attributes(layer))
         last, step = quantise(layer.name, last, *ranges[layer.name])
@@ -111,12 +112,11 @@ def _affine(low, high):
     return step, np.uint8(np.clip(np.rint(-low / np.float64(step)), 0, 255))
 
 
-def _weight(graph, layer, input_step, bits):
+def _weight(graph, layer, input_step):
     """The step is also wide enough for the bias in int32: some channels have (next to) no weight, only a bias."""
-    top = 2 ** (bits - 1) - 1
     peak = np.abs(layer.weight).max(axis=(1, 2, 3))
-    step = np.maximum(peak / top, np.abs(layer.bias) / np.float64(input_step) / 2**30).astype(np.float32)
-    stored = _round(layer.weight / step.astype(np.float64)[:, None, None, None], top)
+    step = np.maximum(peak / TOP, np.abs(layer.bias) / np.float64(input_step) / 2**30).astype(np.float32)
+    stored = _round(layer.weight / step.astype(np.float64)[:, None, None, None])
     inputs = [
         graph.constant(f"{layer.name}.weight", stored.astype(np.int8)),
         graph.constant(f"{layer.name}.weight.step", step),
@@ -136,18 +136,18 @@ def _bias(graph, layer, input_step, weight_step):
     return graph.node("DequantizeLinear", inputs, f"{layer.name}.bias.seen", axis=0)
 
 
-def _round(weight, top):
+def _round(weight):
     """Nearest integers; each k×k kernel keeps its rounded sum, so that an even patch of picture is seen as it was.
 
     Kernels that look for edges have large weights that cancel out: there the sum's error would be the worst.
     """
-    stored = np.clip(np.rint(weight), -top, top)
+    stored = np.clip(np.rint(weight), -TOP, TOP)
     if weight.shape[2] == 1:
         return stored
     for exact, kernel in zip(weight.reshape(-1, weight[0, 0].size), stored.reshape(-1, weight[0, 0].size)):
         excess = int(kernel.sum() - round(math.fsum(exact)))
         sign = 1 if excess > 0 else -1
         order = np.argsort(-sign * (kernel - exact), kind="stable")
-        movable = [i for i in order if abs(kernel[i] - sign) <= top]
+        movable = [i for i in order if abs(kernel[i] - sign) <= TOP]
         kernel[movable[: abs(excess)]] -= sign
     return stored

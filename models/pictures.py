@@ -60,7 +60,7 @@ def listed(table):
 def clip(name, fps=1):
     """The frames of a real clip."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["ffmpeg", "-v", "error", "-i", DATA / "clips" / name, "-vf", f"fps={fps}", f"{folder}/%04d.png"]
+        command = ["ffmpeg", "-v", "error", "-i", DATA / "clips" / name, "-vf", f"fps={fps}", f"{folder}/%04d.bmp"]
         subprocess.run(command, check=True)
         return [Image.open(path).convert("RGB") for path in sorted(Path(folder).iterdir())]
 
