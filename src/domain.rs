@@ -99,11 +99,25 @@ pub enum View {
     Empty,
 }
 
+/// A square of the lattice that the gate lays over a camera's picture: crops are always cells, so that what a cell shows
+/// now can be compared with what it showed while nothing was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cell {
+    /// Side of the cell: the picture's height divided by this (1, 2, 4 …).
+    pub divisor: u8,
+    /// Column; neighbours overlap by half.
+    pub column: u8,
+    /// Row; neighbours overlap by half.
+    pub row: u8,
+}
+
 /// A crop or whole frame on its way to the featurizer.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// What it shows.
     pub view: View,
+    /// Which cell of the lattice; none for the whole frame.
+    pub cell: Option<Cell>,
     /// Where, in the pixels of `frame`.
     pub area: Area,
     /// The frame that the pixels come from (an earlier one for [`View::Empty`]).
@@ -121,9 +135,9 @@ pub struct Look {
     pub method: CaptureMethod,
     /// The share of the analysed picture that moves, 0..=1.
     pub motion: f32,
-    /// Mean luma of the frame, 0..=1.
-    pub brightness: f32,
-    /// `candidates[0]` is the whole frame; each crop may be followed by its [`View::Empty`].
+    /// How bright the scene is, in steps of about a stop: what is remembered of it is remembered by light.
+    pub light: u8,
+    /// `candidates[0]` is the whole frame; each crop may be followed by several [`View::Empty`] of its cell.
     pub candidates: Vec<Candidate>,
 }
 

@@ -1,0 +1,241 @@
+//! The stage after the featurizer: is there anything new, is it an animal, and which.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::clock::Clock;
+use crate::config::NoveltyConfig;
+use crate::domain::{CameraName, CaptureMethod, Embedding, Featurized, Look, View};
+use crate::infer::head::Head;
+use crate::infer::novelty::{EmptyScene, Novelty};
+use crate::metrics::Metrics;
+
+/// Presence from which something is there.
+pub const PRESENT: f32 = 0.5;
+/// Presence below which nothing is, for certain enough to be remembered as the empty scene.
+const ABSENT: f32 = 0.3;
+/// How sharply novelty counts around the distance from which it does.
+const NOVELTY_SLOPE: f32 = 6.0;
+/// What the head's log-odds of an animal count, and what their gain over the usual ones does.
+const ODDS_WEIGHT: f32 = 0.5;
+const GAIN_WEIGHT: f32 = 0.7;
+/// Strange for so long and no animal: that is what the scene looks like now.
+const ADOPTED_AFTER: Duration = Duration::from_secs(5);
+/// After an animal was seen the banks rest: it may still be half in the picture.
+const REST: Duration = Duration::from_secs(2);
+/// Frames remembered as showing something, so that they do not serve as empty ones later.
+const MAX_PRESENT_FRAMES: usize = 512;
+
+/// What a head says of a look.
+#[derive(Debug)]
+pub struct Prediction {
+    /// The look.
+    pub look: Look,
+    /// `embeddings[i]` belongs to `look.candidates[i]`.
+    pub embeddings: Vec<Embedding>,
+    /// Which head it was.
+    pub head: Arc<Head>,
+    /// What was seen: one for the whole frame and each crop, none for the empty scene.
+    pub seen: Vec<Seen>,
+}
+
+/// What one candidate shows.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its place in `look.candidates`.
+    pub candidate_idx: usize,
+    /// How it compares with the empty scene, where that is known.
+    pub novelty: Option<Novelty>,
+    /// How sure it is that an animal is there, 0..=1.
+    pub presence: f32,
+    /// The head's probabilities `[classes]`, where it has an answer.
+    pub probabilities: Option<Arc<[f32]>>,
+}
+
+impl Prediction {
+    /// The strongest sign of an animal, 0..=1.
+    pub fn presence(&self) -> f32 {
+        self.seen.iter().map(|it| it.presence).fold(0.0, f32::max)
+    }
+
+    /// The strongest sign of anything new at all; from 1 on there is something.
+    pub fn excess(&self) -> f32 {
+        self.seen.iter().filter_map(|it| it.novelty).map(|it| it.excess).fold(0.0, f32::max)
+    }
+}
+
+/// Judges looks, and remembers each camera's empty scene.
+#[derive(Debug)]
+pub struct Predictor {
+    config: NoveltyConfig,
+    cameras: HashMap<CameraName, Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    scene: EmptyScene,
+    present_frames: VecDeque<u64>,
+    last_present: Option<Duration>,
+    strange_since: Option<Duration>,
+}
+
+impl Predictor {
+    /// A predictor that knows no camera yet.
+    pub fn new(config: &NoveltyConfig) -> Predictor {
+        Predictor { config: config.clone(), cameras: HashMap::new() }
+    }
+
+    /// Judges a look. Looks of one camera must come in their order.
+    pub fn predict(&mut self, featurized: Featurized, head: &Arc<Head>) -> Prediction {
+        let Featurized { look, embeddings } = featurized;
+        let config = &self.config;
+        let memory = self.cameras.entry(Arc::clone(&look.frame.camera)).or_insert_with(|| Memory {
+            scene: EmptyScene::new(config),
+            present_frames: VecDeque::new(),
+            last_present: None,
+            strange_since: None,
+        });
+        memory.learn_empty(&look, &embeddings, head);
+        let seen = memory.see(&look, &embeddings, head);
+        let prediction = Prediction { look, embeddings, head: Arc::clone(head), seen };
+        memory.learn(&prediction);
+        trace(&prediction);
+        prediction
+    }
+}
+
+impl Memory {
+    /// What the gate sent along as empty, unless it turned out not to be.
+    fn learn_empty(&mut self, look: &Look, embeddings: &[Embedding], head: &Head) {
+        for (candidate, embedding) in look.candidates.iter().zip(embeddings) {
+            if candidate.view == View::Empty && !self.present_frames.contains(&candidate.frame.number) {
+                let place = (candidate.cell, look.modality, look.light);
+                let odds = log_odds(head.predict(embedding).as_deref());
+                self.scene.remember(place, &embedding.features, odds, look.frame.elapsed);
+            }
+        }
+    }
+
+    fn see(&mut self, look: &Look, embeddings: &[Embedding], head: &Head) -> Vec<Seen> {
+        let shown = look.candidates.iter().zip(embeddings).enumerate().filter(|(_, (it, _))| it.view != View::Empty);
+        let mut seen = Vec::new();
+        for (candidate_idx, (candidate, embedding)) in shown {
+            let probabilities = head.predict(embedding);
+            let odds = log_odds(probabilities.as_deref());
+            let place = (candidate.cell, look.modality, look.light);
+            let novelty = self.scene.compare(place, &embedding.features, odds, look.frame.elapsed);
+            let presence = novelty.map_or(0.0, |it| presence(it, odds));
+            seen.push(Seen { candidate_idx, novelty, presence, probabilities });
+        }
+        seen
+    }
+
+    /// Renews the banks with what shows nothing.
+    fn learn(&mut self, prediction: &Prediction) {
+        let look = &prediction.look;
+        let now = look.frame.elapsed;
+        if prediction.presence() >= PRESENT {
+            self.last_present = Some(now);
+            self.strange_since = None;
+            if self.present_frames.len() == MAX_PRESENT_FRAMES {
+                self.present_frames.pop_front();
+            }
+            self.present_frames.push_back(look.frame.number);
+            return;
+        }
+        if self.last_present.is_some_and(|at| now.saturating_sub(at) < REST) {
+            return;
+        }
+        let strange = prediction.seen.first().and_then(|it| it.novelty).is_some_and(|it| it.excess >= 1.0);
+        if !strange {
+            self.strange_since = None;
+        }
+        let strange_for = now.saturating_sub(*self.strange_since.get_or_insert(now));
+        if strange && strange_for < ADOPTED_AFTER {
+            return;
+        }
+        for seen in prediction.seen.iter().filter(|it| it.presence < ABSENT) {
+            let candidate = &look.candidates[seen.candidate_idx];
+            // A cell that nothing is known of is not known to be empty.
+            let unknown = candidate.cell.is_some() && seen.novelty.is_none();
+            // The whole frame is learned at the clock's pace, not at the motion's.
+            let out_of_turn = candidate.cell.is_none() && look.method != CaptureMethod::TimeLapse;
+            if !unknown && !out_of_turn {
+                let place = (candidate.cell, look.modality, look.light);
+                let odds = log_odds(seen.probabilities.as_deref());
+                self.scene.remember(place, &prediction.embeddings[seen.candidate_idx].features, odds, now);
+            }
+        }
+    }
+}
+
+/// Something new is there, and it is more of an animal than what is usually there.
+fn presence(novelty: Novelty, log_odds: f32) -> f32 {
+    let new = logistic(NOVELTY_SLOPE * (novelty.excess - 1.0));
+    let animal = logistic(GAIN_WEIGHT * novelty.gain + ODDS_WEIGHT * log_odds);
+    new * animal
+}
+
+/// Log-odds of an animal; 0 where the head has no answer. The first class is `blank`.
+fn log_odds(probabilities: Option<&[f32]>) -> f32 {
+    let blank = probabilities.and_then(|it| it.first()).copied().unwrap_or(0.5).clamp(1e-3, 1.0 - 1e-3);
+    ((1.0 - blank) / blank).ln()
+}
+
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn trace(prediction: &Prediction) {
+    if !tracing::enabled!(tracing::Level::TRACE) {
+        return;
+    }
+    let look = &prediction.look;
+    for seen in &prediction.seen {
+        let candidate = &look.candidates[seen.candidate_idx];
+        let novelty = seen.novelty.unwrap_or(Novelty { distance: f32::NAN, excess: f32::NAN, gain: f32::NAN });
+        tracing::trace!(
+            camera = &*look.frame.camera,
+            secs = look.frame.elapsed.as_secs_f64(),
+            cell = ?candidate.cell,
+            motion = look.motion,
+            distance = novelty.distance,
+            excess = novelty.excess,
+            gain = novelty.gain,
+            odds = log_odds(seen.probabilities.as_deref()),
+            presence = seen.presence,
+            "seen"
+        );
+    }
+}
+
+/// Runs the stage on a thread of its own until its input closes. Heads are swapped between looks.
+pub fn spawn(
+    config: &NoveltyConfig,
+    heads: Arc<ArcSwap<Head>>,
+    input: Receiver<Featurized>,
+    output: Sender<Prediction>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<JoinHandle<()>> {
+    let mut predictor = Predictor::new(config);
+    thread::Builder::new().name("head".into()).spawn(move || {
+        for featurized in input {
+            let prediction = predictor.predict(featurized, &heads.load());
+            let frame = &prediction.look.frame;
+            let n_crops = prediction.seen.len().saturating_sub(1);
+            frame.fate.classified();
+            frame.fate.camera().crops.inc_by(n_crops as u64);
+            let latency = clock.now().duration_since(frame.at).as_secs_f64();
+            metrics.frame_latency.observe(latency.max(0.0));
+            if output.send(prediction).is_err() {
+                break;
+            }
+        }
+    })
+}
