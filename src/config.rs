@@ -239,8 +239,8 @@ pub struct NoveltyConfig {
 pub struct EventsConfig {
     /// Silence that ends an event.
     pub gap_secs: f64,
-    /// Looks that open one.
-    pub open_looks: u32,
+    /// Looks that open one; a look at a small cell counts less.
+    pub open_looks: f32,
     /// Longest event.
     pub max_secs: f64,
     /// Below it a species is unknown.

@@ -9,6 +9,8 @@
 //! (`infer::novelty`). For that the gate keeps a few earlier frames, and sends with a cell that it asks about for the
 //! first time what the same cell showed in them.
 
+pub mod burst;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -293,14 +295,7 @@ impl Scene {
         if self.references.len() == N_REFERENCES {
             self.references.pop_front();
         }
-        let scale = self.scale();
-        let area = |it: &Region| Area {
-            x: it.x as f64 * scale,
-            y: it.y as f64 * scale,
-            width: it.width as f64 * scale,
-            height: it.height as f64 * scale,
-        };
-        let moved = regions.iter().map(area).collect();
+        let moved = regions.iter().map(|it| it.area(self.scale())).collect();
         self.references.push_back(Reference { frame: Arc::clone(frame), modality, light, moved });
     }
 }
@@ -322,3 +317,6 @@ fn light(luma: &[u8], last: u8) -> u8 {
     let (low, high) = (step(mean - INERTIA), step(mean + INERTIA));
     if (low..=high).contains(&last) { last } else { step(mean) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! From moving pixels to regions: specks out, what is close together joined, a box around each.
 
+use crate::domain::Area;
+
 /// A connected region of motion, in px of the analysed picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
@@ -13,6 +15,18 @@ pub struct Region {
     pub height: usize,
     /// Moving pixels in it.
     pub n_moving: usize,
+}
+
+impl Region {
+    /// Where it lies in full-resolution px; `scale` is full-resolution px a px of the analysed picture.
+    pub fn area(&self, scale: f64) -> Area {
+        Area {
+            x: self.x as f64 * scale,
+            y: self.y as f64 * scale,
+            width: self.width as f64 * scale,
+            height: self.height as f64 * scale,
+        }
+    }
 }
 
 /// Pixels this far apart belong together: an animal's parts, not its neighbour.

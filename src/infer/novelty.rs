@@ -13,6 +13,8 @@ use crate::domain::{Cell, Modality};
 
 /// Embeddings below which a bank is too young to judge by.
 const YOUNG: usize = 2;
+/// The first embeddings of a bank are taken as they come.
+const FIRST: usize = 4;
 /// Cells remembered for a camera: the longest unused go first.
 const MAX_CELLS: usize = 160;
 /// Embeddings in the bank of a cell.
@@ -77,7 +79,9 @@ impl EmptyScene {
         let direction = normalised(features);
         let distance = bank.nearest(&direction, None);
         let (mean, spread) = bank.usual();
-        let limit = floor.max(mean + self.config.sigma * spread);
+        // Of a young bank little is known: how far grass can bend, for one.
+        let youth = 1.0 + (bank.members.len() as f32).sqrt().recip() - (CELL_BANK as f32).sqrt().recip();
+        let limit = floor.max(mean + self.config.sigma * spread) * youth.max(1.0);
         let usual_odds = bank.members.iter().map(|it| it.log_odds).sum::<f32>() / bank.members.len() as f32;
         Some(Novelty { distance, excess: distance / limit, gain: log_odds - usual_odds })
     }
@@ -102,14 +106,12 @@ impl EmptyScene {
         });
         let waited = now.saturating_sub(bank.last_added).as_secs_f64();
         let direction = normalised(features);
-        // What is unlike the bank, and yet nothing, teaches it most; of what it knows it needs only a little.
-        let full = bank.members.len() >= bank.capacity / 2;
-        let known = !bank.members.is_empty() && bank.nearest(&direction, None) < 0.02;
-        if (full || known) && waited < self.config.renew_secs {
-            let surprising = !known && bank.members.len() < bank.capacity;
-            if !surprising {
-                return;
-            }
+        // The first are all taken; later, what is unlike the bank and yet nothing teaches it most, and of what it knows
+        // it needs only a little.
+        let n = bank.members.len();
+        let surprising = n < bank.capacity && bank.nearest(&direction, None) >= 0.02;
+        if n >= FIRST && !surprising && waited < self.config.renew_secs {
+            return;
         }
         if bank.members.len() == bank.capacity {
             bank.members.pop_front();

@@ -21,9 +21,12 @@ pub const PRESENT: f32 = 0.5;
 const ABSENT: f32 = 0.3;
 /// How sharply novelty counts around the distance from which it does.
 const NOVELTY_SLOPE: f32 = 6.0;
-/// What the head's log-odds of an animal count, and what their gain over the usual ones does.
-const ODDS_WEIGHT: f32 = 0.5;
-const GAIN_WEIGHT: f32 = 0.7;
+/// What the head's log-odds of an animal count, what their gain over the usual ones does (at most so much), and how far
+/// both must be above nothing.
+const ODDS_WEIGHT: f32 = 0.7;
+const GAIN_WEIGHT: f32 = 0.45;
+const MAX_GAIN: f32 = 1.5;
+const DOUBT: f32 = 0.35;
 /// Strange for so long and no animal: that is what the scene looks like now.
 const ADOPTED_AFTER: Duration = Duration::from_secs(5);
 /// After an animal was seen the banks rest: it may still be half in the picture.
@@ -61,6 +64,18 @@ impl Prediction {
     /// The strongest sign of an animal, 0..=1.
     pub fn presence(&self) -> f32 {
         self.seen.iter().map(|it| it.presence).fold(0.0, f32::max)
+    }
+
+    /// What the look counts towards an event, 0..=1: a small cell shows little, so it takes more looks at it.
+    pub fn weight(&self) -> f32 {
+        let present = self.seen.iter().filter(|it| it.presence >= PRESENT);
+        let of = |it: &Seen| match self.look.candidates[it.candidate_idx].cell.map(|it| it.divisor) {
+            None | Some(1) => 1.0,
+            Some(2) => 0.8,
+            Some(3..=4) => 0.45,
+            Some(_) => 0.35,
+        };
+        present.map(of).fold(0.0, f32::max)
     }
 
     /// The strongest sign of anything new at all; from 1 on there is something.
@@ -177,7 +192,7 @@ impl Memory {
 /// Something new is there, and it is more of an animal than what is usually there.
 fn presence(novelty: Novelty, log_odds: f32) -> f32 {
     let new = logistic(NOVELTY_SLOPE * (novelty.excess - 1.0));
-    let animal = logistic(GAIN_WEIGHT * novelty.gain + ODDS_WEIGHT * log_odds);
+    let animal = logistic(GAIN_WEIGHT * novelty.gain.clamp(-MAX_GAIN, MAX_GAIN) + ODDS_WEIGHT * log_odds - DOUBT);
     new * animal
 }
 

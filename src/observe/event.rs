@@ -21,9 +21,9 @@ use crate::infer::predict::{PRESENT, Prediction};
 use crate::observe::track::Tracks;
 
 /// Once an event is open, weaker signs carry it on.
-const SUSTAINS: f32 = 0.35;
+const SUSTAINS: f32 = 0.4;
 /// Of the looks that are strange at all, the mean presence from which an event opens: a smear looks like an animal now and then.
-const MEAN_PRESENCE: f32 = 0.4;
+const MEAN_PRESENCE: f32 = 0.45;
 /// Novelty from which a look without an animal belongs to a blank event.
 const STRANGE: f32 = 1.2;
 /// Strange looks that make a blank event.
@@ -47,7 +47,7 @@ pub struct Observer {
 /// One camera.
 #[derive(Debug, Default)]
 struct Watch {
-    /// Looks of the last `gap_secs` that show something, before an event is open.
+    /// Looks of the last `gap_secs` that show something or are strange, before an event is open.
     recent: VecDeque<Prediction>,
     open: Option<Open>,
     blank: Option<Burst>,
@@ -153,14 +153,27 @@ impl Watch {
             self.note_strange(&prediction);
             self.recent.push_back(prediction);
         }
-        let shows = |it: &&Prediction| it.presence() >= PRESENT;
-        let n_present = self.recent.iter().filter(shows).count() as u32;
+        let weight: f32 = self.recent.iter().map(Prediction::weight).sum();
         let mean = self.recent.iter().map(Prediction::presence).sum::<f32>() / self.recent.len().max(1) as f32;
-        if n_present >= config.open_looks && mean >= MEAN_PRESENCE {
+        if weight >= config.open_looks && mean >= MEAN_PRESENCE {
             self.blank = None;
-            let looks: Vec<Prediction> = self.recent.drain(..).skip_while(|it| it.presence() < PRESENT).collect();
+            let looks = self.last_run(Duration::from_secs_f64(config.gap_secs / 2.0));
             self.open = Open::begin(config, &looks, updates);
         }
+    }
+
+    /// The recent looks from where an animal was seen without a pause: the event begins there, not at a sign long before.
+    fn last_run(&mut self, pause: Duration) -> Vec<Prediction> {
+        let mut begin = self.recent.len();
+        let mut next = None;
+        for (i, it) in self.recent.iter().enumerate().rev().filter(|(_, it)| it.presence() >= PRESENT) {
+            let at = it.look.frame.elapsed;
+            if next.is_some_and(|next: Duration| next.saturating_sub(at) > pause) {
+                break;
+            }
+            (begin, next) = (i, Some(at));
+        }
+        self.recent.drain(..).skip(begin).collect()
     }
 
     fn note_strange(&mut self, prediction: &Prediction) {
@@ -381,3 +394,6 @@ pub fn spawn(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Events from scripted predictions: when they open, go on, end, and what they say.
+
+use image::RgbImage;
+
+use super::*;
+use crate::capture::picture::Picture;
+use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look};
+use crate::infer::contract::NetworkClass;
+use crate::infer::head::Head;
+use crate::infer::novelty::Novelty;
+use crate::infer::predict::Seen;
+use crate::metrics::Metrics;
+
+/// Class 1.
+const FOX: usize = 1;
+/// Class 2.
+const DEER: usize = 2;
+
+struct Script {
+    observer: Observer,
+    head: Arc<Head>,
+    metrics: Arc<Metrics>,
+    number: u64,
+}
+
+/// A crop: column of its cell, presence, class, probability of the class among animals.
+type Crop = (u8, f32, usize, f32);
+
+impl Script {
+    fn new() -> Script {
+        let row = |name: &str| NetworkClass {
+            label: name.into(),
+            animal: true,
+            common_name: name.into(),
+            scientific_name: "".into(),
+            rank: "species".into(),
+        };
+        let config = EventsConfig { gap_secs: 3.0, open_looks: 1.5, max_secs: 60.0, threshold: 0.5, save_secs: 3.0 };
+        Script {
+            observer: Observer::new(&config),
+            head: Arc::new(Head::starter(&[row("fox"), row("deer"), row("hare")])),
+            metrics: Metrics::new(),
+            number: 0,
+        }
+    }
+
+    fn look(&mut self, secs: f64, crops: &[Crop]) -> Vec<EventUpdate> {
+        self.strange_look(secs, if crops.is_empty() { 0.2 } else { 2.0 }, crops)
+    }
+
+    fn strange_look(&mut self, secs: f64, excess: f32, crops: &[Crop]) -> Vec<EventUpdate> {
+        let frame = Arc::new(Frame {
+            camera: "trail".into(),
+            number: self.number,
+            at: Timestamp::from_millisecond((secs * 1_000.0) as i64).unwrap(),
+            elapsed: Duration::from_secs_f64(secs),
+            picture: Picture::still(RgbImage::new(8, 8)),
+            fate: self.metrics.camera("trail").receive(),
+        });
+        self.number += 1;
+        let embedding = Embedding { features: vec![0.0].into(), logits: None };
+        let novelty = Some(Novelty { distance: 0.1, excess, gain: 0.0 });
+        let area = Area { x: 0.0, y: 0.0, width: 8.0, height: 8.0 };
+        let mut candidates = vec![Candidate { view: View::Whole, cell: None, area, frame: Arc::clone(&frame) }];
+        let mut seen = vec![Seen { candidate_idx: 0, novelty, presence: 0.0, probabilities: None }];
+        for &(column, presence, class, share) in crops {
+            let mut probabilities = [1.0 - presence, 0.0, 0.0, 0.0];
+            for (i, it) in probabilities.iter_mut().enumerate().skip(1) {
+                *it = presence * if i == class { share } else { (1.0 - share) / 2.0 };
+            }
+            let area = Area { x: f64::from(column) * 100.0, y: 0.0, width: 50.0, height: 50.0 };
+            let cell = Some(Cell { divisor: 2, column, row: 0 });
+            seen.push(Seen {
+                candidate_idx: candidates.len(),
+                novelty,
+                presence,
+                probabilities: Some(probabilities.to_vec().into()),
+            });
+            candidates.push(Candidate { view: View::Crop, cell, area, frame: Arc::clone(&frame) });
+        }
+        let embeddings = vec![embedding; candidates.len()];
+        let look = Look {
+            frame,
+            modality: Modality::Colour,
+            method: CaptureMethod::ActivityDetection,
+            motion: 0.01,
+            light: 2,
+            candidates,
+        };
+        let prediction = Prediction { look, embeddings, head: Arc::clone(&self.head), seen };
+        self.observer.observe(prediction, Duration::from_secs_f64(secs))
+    }
+
+    /// Looks every 200 ms from `from` to before `to`.
+    fn play(&mut self, from: f64, to: f64, crops: &[Crop]) -> Vec<EventUpdate> {
+        let n = ((to - from) / 0.2).round() as u32;
+        (0..n).flat_map(|i| self.look(from + 0.2 * f64::from(i), crops)).collect()
+    }
+}
+
+fn told(updates: &[EventUpdate], change: Change) -> Vec<&Event> {
+    updates.iter().filter(|it| it.change == change).map(|it| &it.event).collect()
+}
+
+fn labels(event: &Event) -> Vec<String> {
+    event.observations.iter().map(Observation::label).collect()
+}
+
+#[test]
+fn an_event_begins_and_ends_with_what_was_seen() {
+    let mut script = Script::new();
+    let mut updates = script.play(0.0, 10.0, &[]);
+    updates.extend(script.play(10.0, 16.0, &[(1, 0.9, FOX, 0.8)]));
+    updates.extend(script.play(16.0, 25.0, &[]));
+    assert_eq!(told(&updates, Change::Opened).len(), 1);
+    let [ended] = told(&updates, Change::Ended)[..] else { panic!("{updates:?}") };
+    assert_eq!(labels(ended), ["fox"]);
+    assert_eq!(ended.start.as_millisecond(), 10_000);
+    assert_eq!(ended.end.as_millisecond(), 15_800);
+    assert!((ended.duration_secs - 5.8).abs() < 0.01);
+    assert!(!ended.media.is_empty() && ended.media.len() <= MAX_MEDIA);
+}
+
+#[test]
+fn one_look_alone_is_no_event() {
+    let mut script = Script::new();
+    let mut updates = script.look(1.0, &[(1, 0.95, FOX, 0.9)]);
+    updates.extend(script.play(1.2, 10.0, &[]));
+    updates.extend(script.look(10.0, &[(1, 0.95, FOX, 0.9)]));
+    updates.extend(script.play(10.2, 20.0, &[]));
+    assert!(updates.is_empty(), "{updates:?}");
+}
+
+#[test]
+fn a_gap_ends_it_and_a_pause_does_not() {
+    let mut script = Script::new();
+    let fox: &[Crop] = &[(1, 0.9, FOX, 0.8)];
+    let mut updates = script.play(0.0, 3.0, fox);
+    updates.extend(script.play(3.0, 5.0, &[]));
+    updates.extend(script.play(5.0, 8.0, fox));
+    updates.extend(script.play(8.0, 14.0, &[]));
+    updates.extend(script.play(14.0, 17.0, fox));
+    updates.extend(script.observer.close_all());
+    assert_eq!(told(&updates, Change::Ended).len(), 2);
+}
+
+#[test]
+fn weak_signs_carry_an_open_event_on_and_open_none() {
+    let mut script = Script::new();
+    let weak: &[Crop] = &[(1, 0.4, FOX, 0.8)];
+    assert!(told(&script.play(0.0, 5.0, weak), Change::Opened).is_empty());
+    script.play(5.0, 20.0, &[]);
+    let mut updates = script.play(20.0, 22.0, &[(1, 0.9, FOX, 0.8)]);
+    updates.extend(script.play(22.0, 30.0, weak));
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended)[0];
+    assert!(ended.duration_secs > 9.0, "{ended:?}");
+}
+
+#[test]
+fn a_fox_and_a_deer_are_two_observations_of_one_event() {
+    let mut script = Script::new();
+    let mut updates = script.play(0.0, 6.0, &[(1, 0.9, FOX, 0.8), (9, 0.8, DEER, 0.7)]);
+    updates.extend(script.observer.close_all());
+    assert_eq!(labels(told(&updates, Change::Ended)[0]), ["fox", "deer"]);
+}
+
+#[test]
+fn one_animal_between_two_classes_is_one_observation() {
+    let mut script = Script::new();
+    let mut updates = Vec::new();
+    for i in 0..30 {
+        let class = if i % 3 == 0 { DEER } else { FOX };
+        updates.extend(script.look(0.2 * f64::from(i), &[(1, 0.9, class, 0.9)]));
+    }
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended)[0];
+    assert_eq!(labels(ended), ["fox"]);
+    assert!((0.5..0.8).contains(&ended.observations[0].probability), "{ended:?}");
+}
+
+#[test]
+fn what_no_class_explains_is_unknown_with_a_hint() {
+    let mut script = Script::new();
+    let mut updates = script.play(0.0, 4.0, &[(1, 0.9, DEER, 0.4)]);
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended)[0];
+    assert_eq!(ended.observations[0].kind, ObservationType::Unknown);
+    assert_eq!(ended.observations[0].hint.as_ref().map(|it| &*it.name), Some("deer"));
+}
+
+#[test]
+fn a_changed_answer_is_told() {
+    let mut script = Script::new();
+    let mut updates = script.play(0.0, 2.0, &[(1, 0.9, FOX, 0.8)]);
+    updates.extend(script.play(2.0, 12.0, &[(1, 0.9, DEER, 0.95)]));
+    let changed = told(&updates, Change::Changed);
+    assert!(changed.iter().any(|it| labels(it) == ["deer"]), "{changed:?}");
+}
+
+#[test]
+fn a_long_event_is_cut_and_the_next_follows() {
+    let mut script = Script::new();
+    let mut updates = script.play(0.0, 130.0, &[(1, 0.9, FOX, 0.8)]);
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended);
+    assert_eq!(ended.len(), 3, "{ended:?}");
+    assert!(ended[0].duration_secs >= 60.0 && ended[0].duration_secs < 60.5);
+}
+
+#[test]
+fn an_open_event_is_handed_on_at_least_every_three_seconds() {
+    let mut script = Script::new();
+    let updates = script.play(0.0, 30.0, &[(1, 0.9, FOX, 0.8)]);
+    let ends: Vec<f64> = updates.iter().map(|it| it.event.duration_secs).collect();
+    assert!(ends.windows(2).all(|it| it[1] - it[0] <= 3.3), "{ends:?}");
+}
+
+#[test]
+fn a_burst_without_an_animal_is_a_blank_event_told_once() {
+    let mut script = Script::new();
+    let mut updates = Vec::new();
+    for i in 0..20 {
+        updates.extend(script.strange_look(0.2 * f64::from(i), 3.0, &[(1, 0.1, FOX, 0.5)]));
+    }
+    updates.extend(script.play(4.0, 10.0, &[]));
+    let [blank] = &updates[..] else { panic!("{updates:?}") };
+    assert_eq!(blank.change, Change::Ended);
+    assert!(blank.event.is_blank() && blank.keepsakes.len() == 1);
+    assert!((blank.event.observations[0].probability - 0.9).abs() < 0.01);
+}
+
+#[test]
+fn a_smear_that_looks_like_an_animal_now_and_then_is_none() {
+    let mut script = Script::new();
+    let mut updates = Vec::new();
+    for i in 0..50 {
+        let presence = if i % 5 == 0 { 0.7 } else { 0.1 };
+        updates.extend(script.strange_look(0.2 * f64::from(i), 3.0, &[(1, presence, FOX, 0.5)]));
+    }
+    assert!(told(&updates, Change::Opened).is_empty());
+}
+
+#[test]
+fn a_silent_camera_s_event_is_ended() {
+    let mut script = Script::new();
+    script.play(0.0, 3.0, &[(1, 0.9, FOX, 0.8)]);
+    assert!(script.observer.close_silent(Duration::from_secs(5)).is_empty());
+    assert_eq!(script.observer.close_silent(Duration::from_secs(20))[0].change, Change::Ended);
+}

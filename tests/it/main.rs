@@ -1,0 +1,9 @@
+//! The flows, on the real binary: real GStreamer, RTSP, ONNX Runtime, SQLite and HTTP. One binary, a module a flow.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod bad_input;
+mod clips;
+mod daemon;
+mod life_cycle;
+mod load;
+mod reserve;
