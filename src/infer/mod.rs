@@ -1,5 +1,19 @@
 //! From candidates to predictions: ONNX Runtime, heads.
 
+pub mod contract;
+pub mod runtime;
+pub mod session;
+
+pub mod preprocess;
+pub mod queue;
+
+pub mod order;
+
+pub mod featurizer;
+
 pub mod head;
 pub mod novelty;
 pub mod predict;
+
+#[cfg(test)]
+pub(crate) mod tiny;
