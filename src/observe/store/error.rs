@@ -85,8 +85,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Every word that [`reason`](Self::reason) can give.
-    pub const REASONS: [&str; 6] = ["busy", "corrupt", "disk_full", "io", "refused", "unwritable"];
+    /// Every word that [`reason`](Self::reason) can give, and `lost` for an event that was given up.
+    pub const REASONS: [&str; 7] = ["busy", "corrupt", "disk_full", "io", "lost", "refused", "unwritable"];
 
     /// The word in `eyeshine_store_errors_total{reason}`.
     pub fn reason(&self) -> &'static str {

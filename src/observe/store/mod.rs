@@ -36,6 +36,7 @@ use deployment::Deployment;
 
 pub use error::StoreError;
 pub(crate) use piece::Piece;
+pub(crate) use skipped::WRITE;
 pub use read::{Counts, Reader, StoredEvent};
 pub use save::Saved;
 
@@ -59,7 +60,7 @@ mod skipped {
     /// It could not be rendered or encoded.
     pub(super) const RENDER: &str = "render";
     /// It could not be written; `eyeshine_store_errors_total` says why.
-    pub(super) const WRITE: &str = "write";
+    pub(crate) const WRITE: &str = "write";
     pub(super) const ALL: [&str; 7] = [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, WRITE];
 }
 

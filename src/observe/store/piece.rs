@@ -46,11 +46,6 @@ impl Piece {
     pub(crate) fn forget_frame(&mut self) -> bool {
         self.frame.take().is_some()
     }
-
-    /// How much it says, 0..=1.
-    pub(crate) fn score(&self) -> f32 {
-        self.score
-    }
 }
 
 /// One of those that compete for a place.
