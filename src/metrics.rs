@@ -129,6 +129,8 @@ pub struct Metrics {
     pub media_skipped: IntCounterVec,
     /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap.
     pub media_deleted: IntCounter,
+    /// `eyeshine_publish_errors_total{sink,reason}`: announcements that did not arrive.
+    pub publish_errors: IntCounterVec,
 }
 
 impl Metrics {
@@ -181,6 +183,9 @@ impl Metrics {
             media_bytes: gauge(&r, "eyeshine_media_bytes", "What the kept pictures take."),
             media_skipped: counters(&r, "eyeshine_media_skipped_total", "Pictures and vectors not kept.", &["reason"]),
             media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap."),
+            publish_errors: counters(&r, "eyeshine_publish_errors_total", "Announcements that did not arrive.", &[
+                "sink", "reason",
+            ]),
             registry: r,
         };
         let process = prometheus::process_collector::ProcessCollector::for_self();

@@ -2,3 +2,12 @@
 
 pub mod event;
 pub mod track;
+
+mod backlog;
+pub mod record;
+
+pub mod media;
+pub mod store;
+
+pub mod publish;
+pub mod stdout;

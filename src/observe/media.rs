@@ -1,0 +1,243 @@
+//! Pictures on disk: encoded as JPEG, written whole or not at all, found again by what the database says of them.
+//!
+//! A row refers to a picture only once it is on disk, and a picture is deleted only once no row refers to it; so a crash
+//! leaves stray files at worst, and [`MediaFolder::sweep`] removes those at the next start.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fast_image_resize::Resizer;
+use jiff::Timestamp;
+use jpeg_encoder::{ColorType, Encoder};
+use uuid::Uuid;
+
+use crate::domain::{Area, Frame};
+
+/// Below the state folder.
+const FOLDER: &str = "media";
+/// What a picture is called while it is written.
+const UNFINISHED: &str = "tmp";
+/// The file by which [`MediaFolder::probe`] tries the folder.
+const PROBE: &str = "probe";
+/// Stray files that a crash can explain: one save's pictures, or one batch of deleted ones.
+const MOST_STRAYS: usize = 256;
+
+/// A picture could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// Its pixels cannot be read.
+    #[error(transparent)]
+    Picture(#[from] crate::capture::picture::PictureError),
+    /// The encoder refused it.
+    #[error("media: JPEG encoder: {0}")]
+    Encode(#[from] jpeg_encoder::EncodingError),
+}
+
+/// The folder of kept pictures: `media/YYYY/MM/DD/<uuid>.jpg` (UTC) below the state folder.
+#[derive(Debug)]
+pub struct MediaFolder {
+    state_dir: PathBuf,
+    /// Longer side of a picture, px.
+    picture_px: u32,
+    /// 1..=100.
+    jpeg_quality: u8,
+}
+
+impl MediaFolder {
+    /// The folder below `state_dir`; nothing is made yet.
+    pub fn new(state_dir: &Path, picture_px: u32, jpeg_quality: u8) -> MediaFolder {
+        MediaFolder { state_dir: state_dir.to_owned(), picture_px: picture_px.clamp(1, 65_535), jpeg_quality }
+    }
+
+    /// Where a picture lies, as the database says it: relative to the state folder, with slashes.
+    pub fn file(id: Uuid, captured_at: Timestamp) -> String {
+        let day = captured_at.strftime("%Y/%m/%d").to_string();
+        format!("{FOLDER}/{day}/{id}.jpg")
+    }
+
+    /// Part of a frame as JPEG, its longer side at most `picture_px`, never enlarged.
+    pub fn render(&self, frame: &Frame, area: Area, resizer: &mut Resizer) -> Result<Vec<u8>, RenderError> {
+        let longer = area.width.max(area.height);
+        let scale = (f64::from(self.picture_px) / longer).min(1.0);
+        // `as` saturates, and an area of nothing is refused by the renderer.
+        let px = |side: f64| (side * scale).round().clamp(1.0, 65_535.0) as u16;
+        let (width, height) = (px(area.width), px(area.height));
+        let pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
+        let mut jpeg = Vec::new();
+        Encoder::new(&mut jpeg, self.jpeg_quality).encode(pixels.as_raw(), width, height, ColorType::Rgb)?;
+        Ok(jpeg)
+    }
+
+    /// Makes the folder, and a file in it, and removes that again: whether pictures can be kept at all.
+    pub fn probe(&self) -> io::Result<()> {
+        let folder = self.state_dir.join(FOLDER);
+        fs::create_dir_all(&folder)?;
+        let file = folder.join(PROBE).with_extension(UNFINISHED);
+        fs::write(&file, [])?;
+        fs::remove_file(file)
+    }
+
+    /// Writes a picture; once this returns it is on disk under its name, and survives a power cut.
+    pub fn write(&self, file: &str, jpeg: &[u8]) -> io::Result<()> {
+        let target = self.state_dir.join(file);
+        let folder = target.parent().unwrap_or(&self.state_dir);
+        let unfinished = target.with_extension(UNFINISHED);
+        let write = || {
+            fs::create_dir_all(folder)?;
+            let mut picture = File::create(&unfinished)?;
+            picture.write_all(jpeg)?;
+            picture.sync_data()?;
+            fs::rename(&unfinished, &target)?;
+            File::open(folder)?.sync_all()
+        };
+        write().inspect_err(|_| {
+            // What could not be finished must not take the room that is short.
+            let _ = fs::remove_file(&unfinished);
+        })
+    }
+
+    /// Deletes a picture that no row refers to any more. One that is gone already is fine; one that resists is left to
+    /// the next [`sweep`](Self::sweep).
+    pub fn delete(&self, file: &str) {
+        if let Err(error) = fs::remove_file(self.state_dir.join(file))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file, %error, "a picture could not be deleted");
+        }
+    }
+
+    /// Looks for pictures that are not in `known` (as [`file`](Self::file) says it) and for unfinished ones, and removes
+    /// them; names that are not ours are left alone.
+    ///
+    /// A crash leaves a few. Where there are more, the database was lost or replaced: then they may be all that is left,
+    /// and stay.
+    pub fn sweep(&self, known: &HashSet<String>) -> io::Result<Swept> {
+        let mut swept = Swept::default();
+        let mut stray = Vec::new();
+        match walk(&self.state_dir.join(FOLDER), FOLDER, known, &mut swept.present, &mut stray) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        if stray.len() > MOST_STRAYS {
+            swept.left = stray.len();
+            return Ok(swept);
+        }
+        for path in stray {
+            fs::remove_file(path)?;
+            swept.removed += 1;
+        }
+        Ok(swept)
+    }
+}
+
+/// What a sweep found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The known pictures that are there.
+    pub present: HashSet<String>,
+    /// Stray files removed.
+    pub removed: usize,
+    /// Stray files left, because they are too many for a crash.
+    pub left: usize,
+}
+
+/// Sorts the files below `folder`, called `name`, into those known and those stray.
+fn walk(
+    folder: &Path,
+    name: &str,
+    known: &HashSet<String>,
+    present: &mut HashSet<String>,
+    stray: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            walk(&path, &name, known, present, stray)?;
+            // Fails where something is left in it, as it should.
+            let _ = fs::remove_dir(&path);
+        } else if known.contains(&name) {
+            present.insert(name);
+        } else if is_ours(&path) {
+            stray.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(path: &Path) -> bool {
+    let part = |it: Option<&std::ffi::OsStr>| it.and_then(|it| it.to_str()).unwrap_or_default().to_owned();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    let named = stem == PROBE || Uuid::try_parse(&stem).is_ok();
+    named && (extension == "jpg" || extension == UNFINISHED)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::observe::store::fixture;
+
+    #[test]
+    fn a_picture_is_scaled_down_to_its_longer_side_and_never_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = MediaFolder::new(dir.path(), 100, 85);
+        let frame = fixture::frame(400, 300, [200, 40, 40]);
+        let size = |area| {
+            let jpeg = folder.render(&frame, area, &mut Resizer::new()).unwrap();
+            let picture = image::load_from_memory(&jpeg).unwrap().into_rgb8();
+            let middle = picture.get_pixel(picture.width() / 2, picture.height() / 2).0;
+            assert!(middle[0] > 180 && middle[1] < 60 && middle[2] < 60, "the colour is another: {middle:?}");
+            picture.dimensions()
+        };
+        assert_eq!(size(frame.picture.area()), (100, 75));
+        assert_eq!(size(Area { x: 10.0, y: 10.0, width: 60.0, height: 80.0 }), (60, 80));
+        let outside = Area { x: 500.0, y: 0.0, width: 60.0, height: 80.0 };
+        assert!(matches!(folder.render(&frame, outside, &mut Resizer::new()), Err(RenderError::Picture(_))));
+        let nothing = Area { x: 0.0, y: 0.0, width: 0.0, height: f64::NAN };
+        assert!(folder.render(&frame, nothing, &mut Resizer::new()).is_err());
+    }
+
+    #[test]
+    fn a_sweep_keeps_what_is_known_and_removes_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = MediaFolder::new(dir.path(), 100, 85);
+        let file = |day: &str| MediaFolder::file(Uuid::now_v7(), day.parse().unwrap());
+        let (kept, stray, gone) =
+            (file("2026-11-24T01:00:00Z"), file("2026-11-24T02:00:00Z"), file("2026-11-23T23:59:59Z"));
+        assert!(kept.starts_with("media/2026/11/24/") && gone.starts_with("media/2026/11/23/"));
+        assert_eq!(folder.sweep(&HashSet::new()).unwrap(), Swept::default(), "no folder yet");
+        folder.write(&kept, b"kept").unwrap();
+        folder.write(&stray, b"stray").unwrap();
+        let old = MediaFolder::file(Uuid::now_v7(), "2025-01-01T00:00:00Z".parse().unwrap());
+        folder.write(&old, b"old").unwrap();
+        let day = dir.path().join("media/2026/11/24");
+        fs::write(day.join(format!("{}.tmp", Uuid::now_v7())), b"ha").unwrap();
+        fs::write(day.join("somebody's.txt"), b"note").unwrap();
+        let known = HashSet::from([kept.clone(), gone]);
+        let swept = folder.sweep(&known).unwrap();
+        assert_eq!(swept, Swept { present: HashSet::from([kept.clone()]), removed: 3, left: 0 });
+        assert_eq!(fs::read(dir.path().join(kept)).unwrap(), b"kept");
+        assert!(!dir.path().join(stray).exists());
+        assert!(day.join("somebody's.txt").exists());
+        folder.sweep(&known).unwrap();
+        assert!(!dir.path().join("media/2025").exists(), "an empty folder goes");
+    }
+
+    #[test]
+    fn where_the_database_was_lost_its_pictures_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let day = dir.path().join("media/2026/11/24");
+        fs::create_dir_all(&day).unwrap();
+        for _ in 0..=MOST_STRAYS {
+            fs::write(day.join(format!("{}.jpg", Uuid::now_v7())), b"a picture").unwrap();
+        }
+        let swept = MediaFolder::new(dir.path(), 100, 85).sweep(&HashSet::new()).unwrap();
+        assert_eq!((swept.removed, swept.left), (0, MOST_STRAYS + 1));
+        assert_eq!(fs::read_dir(day).unwrap().count(), MOST_STRAYS + 1);
+    }
+}

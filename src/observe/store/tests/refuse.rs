@@ -1,0 +1,169 @@
+//! What a store refuses, in which words, and how it gets on with older ones.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rusqlite::Connection;
+
+use super::super::fixture::{self, FEATURIZER};
+use super::super::{Store, StoreError, schema};
+use super::{files, number, raw};
+use crate::domain::Change;
+use crate::metrics::Metrics;
+
+fn refused(dir: &Path) -> StoreError {
+    Store::open(dir, &fixture::config(), Metrics::new()).expect_err("it opens")
+}
+
+#[test]
+fn a_second_daemon_is_kept_out_until_the_first_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let error = refused(dir.path());
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert_eq!(error.exit_code(), 75);
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+    assert_eq!(Store::open_read(dir.path()).unwrap().counts().unwrap().events, 0, "others may read");
+    drop(store);
+    fixture::open(dir.path());
+}
+
+#[test]
+fn a_later_schema_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture::open(dir.path());
+    raw(dir.path()).pragma_update(None, "user_version", 99).unwrap();
+    let before = fs::read(dir.path().join("eyeshine.db")).unwrap();
+    for error in [refused(dir.path()), Store::open_read(dir.path()).expect_err("it opens")] {
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error}");
+        assert_eq!(error.exit_code(), 78);
+        assert!(error.to_string().contains("eyeshine.db has schema 99"), "{error}");
+    }
+    assert_eq!(fs::read(dir.path().join("eyeshine.db")).unwrap(), before);
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("eyeshine.db"), "a text file, and a rather long one at that: ".repeat(50)).unwrap();
+    let error = refused(dir.path());
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert_eq!(error.exit_code(), 78);
+    fs::remove_file(dir.path().join("eyeshine.db")).unwrap();
+    raw(dir.path()).execute_batch("CREATE TABLE shopping (item)").unwrap();
+    let error = refused(dir.path());
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM sqlite_schema"), 1, "nothing was made in it");
+}
+
+#[test]
+fn reading_where_there_is_nothing_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Store::open_read(dir.path()).expect_err("it opens");
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    assert!(!dir.path().join("eyeshine.db").exists(), "reading makes nothing");
+}
+
+#[test]
+fn an_older_schema_is_brought_up_to_date_after_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eyeshine.db");
+    let copy = schema::backup_path(&path, 1);
+    let (store, _) = fixture::open(dir.path());
+    let update = fixture::update(Change::Ended, "red fox", 1);
+    store.save(&update, FEATURIZER).unwrap();
+    drop(store);
+    let with = |next: &'static str| [schema::STEPS[0], next];
+    let version = |path: &Path| number(&Connection::open(path).unwrap(), "PRAGMA user_version");
+
+    // A step that fails leaves the old schema, and a copy.
+    let broken = with("ALTER TABLE events ADD COLUMN weather TEXT; INSERT INTO nowhere VALUES (1);");
+    let error = schema::open(&path, &broken).expect_err("the step fails");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert_eq!(version(&path), 1);
+    assert!(raw(dir.path()).prepare("SELECT weather FROM events").is_err(), "half a step was left");
+    assert!(copy.exists());
+
+    // The next try takes the copy anew, even over an unfinished one.
+    fs::write(copy.with_extension("bak.tmp"), b"half").unwrap();
+    let db = schema::open(&path, &with("ALTER TABLE events ADD COLUMN weather TEXT NOT NULL DEFAULT 'dry';")).unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM events WHERE weather = 'dry'"), 1);
+    assert_eq!((version(&path), version(&copy)), (2, 1));
+    assert_eq!(copy.file_name().unwrap(), "eyeshine.db.v1.bak");
+    let old = Connection::open(&copy).unwrap();
+    assert_eq!(number(&old, "SELECT count(*) FROM events"), 1);
+    assert!(old.prepare("SELECT weather FROM events").is_err());
+    drop(db);
+
+    // This program is now the older one; with the copy in its place it goes on.
+    assert!(matches!(refused(dir.path()), StoreError::Newer { found: 2, known: 1, .. }));
+    fs::rename(copy, &path).unwrap();
+    let (store, _) = fixture::open(dir.path());
+    assert!(store.event(update.event.id).unwrap().is_some());
+}
+
+#[test]
+fn files_and_rows_are_brought_together_again_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let update = fixture::update(Change::Ended, "red fox", 2);
+    store.save(&update, FEATURIZER).unwrap();
+    let path = |i: usize| store.media_path(update.keepsakes[i].id).unwrap().unwrap();
+    let (kept, gone) = (path(0), path(1));
+    drop(store);
+    fs::remove_file(gone).unwrap();
+    let stray = kept.with_file_name(format!("{}.jpg", uuid::Uuid::now_v7()));
+    fs::write(&stray, b"stray").unwrap();
+    fs::write(stray.with_extension("tmp"), b"half").unwrap();
+    let (store, metrics) = fixture::open(dir.path());
+    assert_eq!(files(dir.path()), [kept.clone()]);
+    assert_eq!(store.event(update.event.id).unwrap().unwrap().event.media, [update.keepsakes[0].id]);
+    assert_eq!(metrics.media_bytes.get() as u64, kept.metadata().unwrap().len());
+}
+
+/// As an unprivileged user: root may write anywhere.
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_with_its_name() {
+    let test = concat!(module_path!(), "::a_folder_that_cannot_be_written_is_refused_with_its_name");
+    if let Some(state) = fixture::role() {
+        let state = Path::new(&state);
+        let error = refused(state);
+        assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
+        assert_eq!(error.exit_code(), 75);
+        assert!(error.to_string().contains(state.to_str().unwrap()), "{error}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(dir.path(), 0o755);
+    // The build's own folder may be closed to others.
+    let program = dir.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    mode(&program, 0o755);
+    let (empty, used, locked) = (dir.path().join("empty"), dir.path().join("used"), dir.path().join("locked"));
+    // Nothing may be made in it; the folder may be written, its database not; and it may not even be looked into.
+    [&empty, &used, &locked].map(|it| fs::create_dir(it).unwrap());
+    fixture::open(&used);
+    mode(&used.join("eyeshine.db"), 0o444);
+    mode(&used.join("lock"), 0o666);
+    mode(&used.join("media"), 0o777);
+    mode(&used, 0o777);
+    mode(&empty, 0o555);
+    mode(&locked, 0o000);
+    for state in [&empty, &used, &locked, &empty.join("new")] {
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+            command
+        } else {
+            Command::new("env")
+        };
+        fixture::play(&mut command, &program, test, state.to_str().unwrap());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", state.display());
+    }
+    mode(&locked, 0o755);
+}

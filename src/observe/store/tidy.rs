@@ -1,0 +1,144 @@
+//! Order in the house: what a crash left behind, and room for pictures below their cap.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::domain::{Event, EventState};
+
+use super::{Shared, Store, StoreError, Writer, read, words};
+
+/// Pictures forgotten in one transaction, at most.
+const BATCH: i64 = 100;
+
+impl Store {
+    /// Closes the events that a crash left open, as they were last saved, and gives them, so that their end can be
+    /// published. Events opened since this store was opened are not touched; a second call gives nothing.
+    pub fn recover(&self) -> Result<Vec<Event>, StoreError> {
+        self.write(|shared, writer| {
+            writer.connect(shared)?;
+            let events = close(writer).map_err(|error| StoreError::sqlite(&shared.database(), &error))?;
+            writer.left_open.clear();
+            Ok(events)
+        })
+    }
+}
+
+fn close(writer: &mut Writer) -> rusqlite::Result<Vec<Event>> {
+    let ended = words::word(EventState::Ended);
+    let left_open = writer.left_open.clone();
+    let tx = Transaction::new(writer.db_mut(), TransactionBehavior::Immediate)?;
+    let mut events = Vec::new();
+    for id in left_open {
+        tx.execute("UPDATE events SET state = ?2 WHERE id = ?1", params![id.as_bytes(), ended])?;
+        events.extend(read::event(&tx, id)?.map(|it| it.event));
+    }
+    tx.commit()?;
+    Ok(events)
+}
+
+/// What is done once, when the database has been opened: notes the events left open, brings rows and pictures together
+/// again, and keeps pictures below their cap.
+pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| StoreError::sqlite(&shared.database(), &error);
+    writer.left_open = column(db, "SELECT id FROM events WHERE state = 'open' ORDER BY id", |row| words::uuid(row, 0))
+        .map_err(failed)?;
+    let known: HashSet<String> =
+        column(db, "SELECT file FROM media WHERE file IS NOT NULL", |row| row.get(0)).map_err(failed)?;
+    let swept = shared.media.sweep(&known).map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
+    if swept.removed > 0 {
+        tracing::info!(files = swept.removed, "pictures that a crash left behind were removed");
+    }
+    if swept.left > 0 {
+        let files = swept.left;
+        tracing::warn!(files, "media/ holds pictures that the database does not know; they are left where they are");
+    }
+    forget_missing(db, known.difference(&swept.present)).map_err(failed)?;
+    let bytes: i64 = db
+        .query_row("SELECT coalesce(sum(bytes), 0) FROM media WHERE file IS NOT NULL", [], |row| row.get(0))
+        .map_err(failed)?;
+    shared.set_media_bytes(writer, u64::try_from(bytes).unwrap_or(0));
+    free(shared, writer, db, 0).map_err(failed)
+}
+
+/// Deletes the oldest pictures until `bytes` more fit below the cap; `false` where they never will.
+pub(super) fn make_room(shared: &Shared, writer: &mut Writer, bytes: u64) -> rusqlite::Result<bool> {
+    if bytes > shared.media_max_bytes() {
+        return Ok(false);
+    }
+    if writer.media_bytes.saturating_add(bytes) > shared.media_max_bytes() {
+        let mut db = writer.db.take().expect("a write connects first; else this is a bug");
+        let freed = free(shared, writer, &mut db, bytes);
+        writer.db = Some(db);
+        freed?;
+    }
+    Ok(writer.media_bytes.saturating_add(bytes) <= shared.media_max_bytes())
+}
+
+/// Rows first, files second: no row ever refers to a picture that is gone.
+fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, bytes: u64) -> rusqlite::Result<()> {
+    loop {
+        let over = writer.media_bytes.saturating_add(bytes).saturating_sub(shared.media_max_bytes());
+        if over == 0 {
+            return Ok(());
+        }
+        let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
+        let (mut freed, mut files) = (0, Vec::new());
+        while freed < over && (files.len() as i64) < BATCH {
+            let sql = "SELECT id, file, bytes FROM media WHERE file IS NOT NULL ORDER BY captured_us LIMIT 1";
+            let oldest = tx
+                .prepare_cached(sql)?
+                .query_row([], |row| Ok((words::uuid(row, 0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
+                .optional()?;
+            let Some((id, file, size)) = oldest else { break };
+            forget(&tx, id)?;
+            freed += u64::try_from(size).unwrap_or(0);
+            files.push(file);
+        }
+        tx.commit()?;
+        if files.is_empty() {
+            // No picture is left: whatever was counted is not there.
+            shared.set_media_bytes(writer, 0);
+            return Ok(());
+        }
+        files.iter().for_each(|file| shared.media.delete(file));
+        shared.metrics.media_deleted.inc_by(files.len() as u64);
+        shared.set_media_bytes(writer, writer.media_bytes.saturating_sub(freed));
+    }
+}
+
+/// Somebody deleted these files: their rows keep the rest.
+fn forget_missing<'a>(db: &mut Connection, missing: impl Iterator<Item = &'a String>) -> rusqlite::Result<()> {
+    let missing: Vec<&String> = missing.collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(pictures = missing.len(), "pictures are missing from media/");
+    let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
+    for file in missing {
+        // Its name is its identity: media/YYYY/MM/DD/<uuid>.jpg.
+        let stem = file.rsplit('/').next().and_then(|name| name.strip_suffix(".jpg"));
+        if let Some(id) = stem.and_then(|stem| Uuid::try_parse(stem).ok()) {
+            forget(&tx, id)?;
+        }
+    }
+    tx.commit()
+}
+
+/// The row loses its picture, and goes where it has no vector either.
+fn forget(db: &Connection, id: Uuid) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE media SET file = NULL, mediatype = NULL, bytes = 0 WHERE id = ?1")?
+        .execute([id.as_bytes()])?;
+    db.prepare_cached("DELETE FROM media WHERE id = ?1 AND id NOT IN (SELECT media FROM embeddings WHERE media = ?1)")?
+        .execute([id.as_bytes()])
+        .map(drop)
+}
+
+fn column<T, C: FromIterator<T>>(
+    db: &Connection,
+    sql: &str,
+    read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<C> {
+    db.prepare(sql)?.query_map([], |row| read(row))?.collect()
+}
