@@ -6,6 +6,8 @@ pub mod capture;
 pub mod infer;
 pub mod observe;
 
+pub mod pipeline;
+
 pub mod clock;
 pub mod config;
 pub mod metrics;

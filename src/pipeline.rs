@@ -7,25 +7,29 @@
 //! Each stage ends when its input closes, so joining in flow order drains in flow order. No queue is unbounded: live
 //! cameras drop their oldest frame and count it, files wait.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 
-use crate::capture::camera::{self, Camera, Pace};
+use crate::capture::camera::{self, Camera};
 use crate::capture::gate;
+use crate::capture::intake::frame_channel;
+use crate::capture::source::Pace;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::EventUpdate;
 use crate::infer::featurizer::{self, Pool};
 use crate::infer::head::Head;
 use crate::infer::models::Models;
 use crate::infer::{predict, queue};
 use crate::metrics::Metrics;
-use crate::observe::{event, recorder};
-use crate::observe::publish::Sink;
-use crate::observe::store::Store;
+use crate::observe::event;
 
+/// Frames that wait for their gate, a camera: it is quicker than any camera, so that more would only be older.
+const FRAMES: usize = 2;
 /// Embedded looks that wait for the head: a batch or two of each worker.
 const EMBEDDED: usize = 16;
 /// Predictions and event updates that wait: seconds of a busy site.
@@ -38,11 +42,11 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The heads that serve; swapped between looks.
+    /// The head that serves; swapped between looks.
     pub heads: Arc<ArcSwap<Head>>,
 }
 
-/// The running daemon.
+/// The running flow.
 #[derive(Debug)]
 pub struct Pipeline {
     cameras: Vec<Camera>,
@@ -56,48 +60,47 @@ pub struct Pipeline {
 impl Pipeline {
     /// Starts every stage, the last first, so that nothing is sent to a stage that is not there. Returns once the
     /// models are warm; cameras connect in their own time.
+    ///
+    /// `record` starts the last stage: the store's recorder, or a printer where nothing is to be kept.
     pub fn start(
         config: &Config,
         house: &House,
         models: &Models,
-        store: Store,
-        sinks: Vec<Box<dyn Sink>>,
         pace: Pace,
+        record: impl FnOnce(Receiver<EventUpdate>) -> io::Result<JoinHandle<()>>,
     ) -> anyhow::Result<Pipeline> {
-        let House { metrics, clock, heads } = house;
-        let (lanes, looks) = queue::fair(config.featurizer.queue_frames, metrics);
+        let (lanes, looks) = queue::fair(config.featurizer.queue_frames, &house.metrics);
         let (embedded_in, embedded) = bounded(EMBEDDED);
         let (predicted_in, predicted) = bounded(PREDICTED);
         let (updated_in, updated) = bounded(PREDICTED);
 
-        let recorder = recorder::spawn(updated, store, sinks, models.contract.identity(), Arc::clone(metrics))?;
-        let events = event::spawn(&config.events, predicted, updated_in, Arc::clone(clock))?;
-        let head =
-            predict::spawn(&config.novelty, heads, embedded, predicted_in, Arc::clone(clock), Arc::clone(metrics))?;
+        let recorder = record(updated)?;
+        let events = event::spawn(&config.events, house, predicted, updated_in)?;
+        let head = predict::spawn(&config.novelty, house, embedded, predicted_in)?;
         let pool = featurizer::spawn_pool(
             &models.runtime,
             &config.featurizer,
             Arc::clone(&models.contract),
             looks,
             embedded_in,
-            Arc::clone(metrics),
+            Arc::clone(&house.metrics),
         )?;
         let (mut cameras, mut gates) = (Vec::new(), Vec::new());
         for it in &config.cameras {
-            let counters = metrics.camera(&it.name);
-            let (frames_in, frames) = camera::frames(it);
-            gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)))?);
-            cameras.push(camera::spawn(it, frames_in, counters, Arc::clone(clock), pace)?);
+            let (frames_in, frames) = frame_channel(FRAMES);
+            let camera = camera::spawn(it, pace, frames_in, house)?;
+            gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live())?);
+            cameras.push(camera);
         }
         Ok(Pipeline { cameras, gates, pool, head, events, recorder })
     }
 
-    /// The cameras, for the page.
+    /// The cameras, for those who want to see how they are.
     pub fn cameras(&self) -> &[Camera] {
         &self.cameras
     }
 
-    /// Waits until every camera has come to its end (files do, live cameras never).
+    /// Waits until every camera has come to its end, as files do and live cameras never, and drains.
     pub fn finish(self) {
         self.cameras.iter().for_each(Camera::wait);
         self.drain();
@@ -105,12 +108,13 @@ impl Pipeline {
 
     /// Stops the cameras, and lets every stage finish what it has.
     pub fn drain(self) {
-        self.cameras.into_iter().for_each(Camera::stop);
-        self.gates.into_iter().for_each(join);
-        self.pool.join();
-        join(self.head);
-        join(self.events);
-        join(self.recorder);
+        let Pipeline { cameras, gates, pool, head, events, recorder } = self;
+        // All are told before any is waited for.
+        let supervisors: Vec<JoinHandle<()>> = cameras.into_iter().map(Camera::stop).collect();
+        supervisors.into_iter().for_each(join);
+        gates.into_iter().for_each(join);
+        pool.join();
+        [head, events, recorder].into_iter().for_each(join);
     }
 }
 

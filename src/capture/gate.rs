@@ -12,9 +12,12 @@
 pub mod burst;
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use fast_image_resize::Resizer;
 
 use crate::capture::background::Background;
@@ -24,6 +27,7 @@ use crate::capture::picture::PictureError;
 use crate::capture::regions::{self, Region};
 use crate::config::CameraConfig;
 use crate::domain::{Area, Candidate, CaptureMethod, Cell, Frame, Look, Modality, View};
+use crate::infer::queue::LaneSender;
 use crate::metrics::{Failed, Gated};
 
 /// Earlier frames kept to show what a cell looks like while nothing is there.
@@ -157,6 +161,23 @@ impl Gate {
         }
         Look { frame, modality, method, motion, light, candidates }
     }
+}
+
+/// Runs the gate of a camera on a thread of its own until its camera is gone.
+///
+/// Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
+pub fn spawn(config: &CameraConfig, frames: Receiver<Frame>, lane: LaneSender, live: bool) -> io::Result<JoinHandle<()>> {
+    let mut gate = Gate::new(config);
+    let name: String = format!("gate-{}", config.name).chars().take(15).collect();
+    thread::Builder::new().name(name).spawn(move || {
+        for frame in frames {
+            let Some(look) = gate.judge(frame) else { continue };
+            let sent = if live { lane.send_newest(look) } else { lane.send_waiting(look) };
+            if sent.is_err() {
+                break;
+            }
+        }
+    })
 }
 
 enum Verdict {

@@ -1,5 +1,16 @@
 //! From a camera to candidates: GStreamer, supervision, gate.
 
+pub mod credentials;
+pub mod error;
+pub mod source;
+
+pub mod decode_errors;
+pub mod graph;
+pub mod intake;
+pub mod timeline;
+
+pub mod camera;
+
 pub mod picture;
 
 pub mod background;

@@ -12,6 +12,7 @@ pub mod order;
 pub mod featurizer;
 
 pub mod head;
+pub mod models;
 pub mod novelty;
 pub mod predict;
 

@@ -1,19 +1,18 @@
 //! The stage after the featurizer: is there anything new, is it an animal, and which.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::clock::Clock;
 use crate::config::NoveltyConfig;
 use crate::domain::{CameraName, CaptureMethod, Embedding, Featurized, Look, View};
 use crate::infer::head::Head;
 use crate::infer::novelty::{EmptyScene, Novelty};
-use crate::metrics::Metrics;
+use crate::pipeline::House;
 
 /// Presence from which something is there.
 pub const PRESENT: f32 = 0.5;
@@ -232,18 +231,17 @@ fn trace(prediction: &Prediction) {
 /// Runs the stage on a thread of its own until its input closes. Heads are swapped between looks.
 pub fn spawn(
     config: &NoveltyConfig,
-    heads: Arc<ArcSwap<Head>>,
+    house: &House,
     input: Receiver<Featurized>,
     output: Sender<Prediction>,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> io::Result<JoinHandle<()>> {
     let mut predictor = Predictor::new(config);
+    let House { metrics, clock, heads } = house.clone();
     thread::Builder::new().name("head".into()).spawn(move || {
         for featurized in input {
             let prediction = predictor.predict(featurized, &heads.load());
             let frame = &prediction.look.frame;
-            let n_crops = prediction.seen.len().saturating_sub(1);
+            let n_crops = prediction.seen.iter().filter(|it| it.candidate_idx > 0).count();
             frame.fate.classified();
             frame.fate.camera().crops.inc_by(n_crops as u64);
             let latency = clock.now().duration_since(frame.at).as_secs_f64();

@@ -4,6 +4,7 @@
 //! which something moved or was strange, and no animal, are blank events. All times are stream times.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,13 +13,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::config::EventsConfig;
 use crate::domain::{
     CameraName, Change, Event, EventState, EventUpdate, Generation, Keepsake, Modality, Observation, ObservationType, View,
 };
 use crate::infer::predict::{PRESENT, Prediction};
 use crate::observe::track::Tracks;
+use crate::pipeline::House;
 
 /// Once an event is open, weaker signs carry it on.
 const SUSTAINS: f32 = 0.4;
@@ -371,10 +372,11 @@ fn id_at(at: Timestamp) -> Uuid {
 /// Runs the stage on a thread of its own until its input closes; then every open event is ended.
 pub fn spawn(
     config: &EventsConfig,
+    house: &House,
     input: Receiver<Prediction>,
     output: Sender<EventUpdate>,
-    clock: Arc<dyn Clock>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> io::Result<JoinHandle<()>> {
+    let clock = Arc::clone(&house.clock);
     let mut observer = Observer::new(config);
     thread::Builder::new().name("events".into()).spawn(move || {
         loop {

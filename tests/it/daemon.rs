@@ -196,3 +196,8 @@ fn read(from: impl Read + Send + 'static) -> Receiver<String> {
     });
     lines
 }
+
+/// Whether the long trials are asked for (`make prove`), not their samples.
+pub(crate) fn is_proof() -> bool {
+    std::env::var_os("EYESHINE_PROVE").is_some()
+}

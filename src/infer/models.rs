@@ -1,0 +1,64 @@
+//! What must be there before anything is looked at: ONNX Runtime, the featurizer's contract, the starter head.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::ModelsConfig;
+use crate::infer::contract::{Contract, ContractError};
+use crate::infer::head::Head;
+use crate::infer::runtime::{Runtime, RuntimeError};
+
+/// The models cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    /// No folder of models.
+    #[error("models.dir: none of {0} is there: run `make setup`, or name the folder in the config")]
+    Folder(String),
+    /// The contract, or what it names.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The library.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// The loaded models.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// ONNX Runtime.
+    pub runtime: Runtime,
+    /// The featurizer's contract.
+    pub contract: Arc<Contract>,
+}
+
+impl Models {
+    /// Loads what the config names.
+    pub fn open(config: &ModelsConfig) -> Result<Models, ModelsError> {
+        let dir = folder(&config.dir)?;
+        let contract = Arc::new(Contract::load(&dir, &config.featurizer)?);
+        let runtime = Runtime::load(&dir, &config.runtime)?;
+        Ok(Models { runtime, contract })
+    }
+
+    /// Generation 0.
+    pub fn starter(&self) -> Head {
+        Head::starter(&self.contract.classes)
+    }
+}
+
+/// The configured folder; if none is, the first that is there of `./models`, the one beside the build, and the system's.
+fn folder(configured: &Path) -> Result<PathBuf, ModelsError> {
+    if !configured.as_os_str().is_empty() {
+        return Ok(configured.to_path_buf());
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside_build = program.ancestors().nth(3).map(|it| it.join("models"));
+    let mut places = vec![PathBuf::from("models")];
+    places.extend(beside_build);
+    places.push("/usr/lib/eyeshine/models".into());
+    let is_there = |it: &&PathBuf| it.join("imagenet-classes.csv").is_file() || it.join("README.md").is_file();
+    places.iter().find(is_there).cloned().ok_or_else(|| {
+        let tried: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
+        ModelsError::Folder(tried.join(", "))
+    })
+}

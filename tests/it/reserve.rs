@@ -1,0 +1,21 @@
+//! The simulated reserve through the whole daemon: a minute of it, as `make demo` shows it.
+
+use std::process::Stdio;
+
+use crate::daemon::{eyeshine, free_port, output};
+
+#[test]
+fn the_reserve_is_watched_and_scored_against_its_truth() {
+    let state = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let (code, out, err) = output(
+        eyeshine(state.path()).args(["demo", "--for", "75s", "--seed", "11", "--listen", &listen]).stdin(Stdio::null()),
+    );
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("found"), "{out}\n{err}");
+    let found = out.lines().find(|it| it.contains("events found")).unwrap_or_else(|| panic!("{out}"));
+    println!("{found}");
+    assert!(err.contains("unaccounted=0") && !err.contains("unaccounted=1"), "{err}");
+    let truth = std::fs::read_to_string(state.path().join("truth.csv")).unwrap();
+    assert!(truth.lines().count() > 2, "{truth}");
+}
