@@ -297,3 +297,6 @@ fn prepare_look(inputs: &mut Inputs, look: &mut Look) -> Result<(), PictureError
     look.candidates = kept;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

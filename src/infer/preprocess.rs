@@ -129,3 +129,97 @@ fn grey_row(pixels: &[u8], target: &mut [f32], table: &[f32; 256]) {
         *number = table[luma as usize & 0xFF];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use image::Rgb;
+
+    use super::*;
+    use crate::domain::Area;
+    use crate::infer::contract::Contract;
+    use crate::infer::tiny;
+
+    fn input(change: impl Fn(&mut Input)) -> Input {
+        let dir = tempfile::tempdir().unwrap();
+        tiny::write(dir.path(), None);
+        let mut input = Contract::load(Path::new(dir.path()), "tiny").unwrap().input;
+        change(&mut input);
+        input
+    }
+
+    /// A picture whose pixels all differ, of exactly the input's size: resizing leaves it alone.
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(6, 4, |x, y| Rgb([(x * 40) as u8, (y * 60) as u8, (x * 10 + y) as u8]))
+    }
+
+    fn push(input: &Input, image: RgbImage, count: usize) -> Inputs {
+        let frame = tiny::still(&tiny::camera("c"), "c", 0, image);
+        let mut inputs = Inputs::new(input, 1);
+        (0..count).for_each(|_| inputs.push(&tiny::whole(&frame)).unwrap());
+        inputs
+    }
+
+    #[test]
+    fn every_number_stands_where_the_layout_says_and_is_normalised() {
+        for (colour, layout) in [
+            (Channels::Rgb, Layout::Nchw),
+            (Channels::Bgr, Layout::Nchw),
+            (Channels::Rgb, Layout::Nhwc),
+            (Channels::Bgr, Layout::Nhwc),
+        ] {
+            let input = input(|it| (it.colour, it.layout) = (colour, layout));
+            let inputs = push(&input, picture(), 2);
+            assert_eq!(inputs.numbers(0..1), inputs.numbers(1..2));
+            let numbers = inputs.numbers(1..2);
+            for (x, y, pixel) in picture().enumerate_pixels() {
+                for channel in 0..3 {
+                    let value = f32::from(pixel[if colour == Channels::Bgr { 2 - channel } else { channel }]);
+                    let wanted = (value - input.mean[channel]) / input.std[channel];
+                    let (x, y) = (x as usize, y as usize);
+                    let at = if layout == Layout::Nchw { (channel * 4 + y) * 6 + x } else { (y * 6 + x) * 3 + channel };
+                    assert_eq!(numbers[at], wanted, "{colour:?} {layout:?} at {x},{y} channel {channel}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn grey_is_luma() {
+        let input = input(|it| {
+            (it.colour, it.mean, it.std) = (Channels::Grey, vec![100.0], vec![50.0]);
+        });
+        let inputs = push(&input, picture(), 1);
+        for (number, Rgb([r, g, b])) in inputs.numbers(0..1).iter().zip(picture().pixels()) {
+            let luma = 0.299 * f32::from(*r) + 0.587 * f32::from(*g) + 0.114 * f32::from(*b);
+            assert!((number * 50.0 + 100.0 - luma).abs() <= 0.51, "{number} for {luma}");
+        }
+        assert_eq!(inputs.numbers(0..1).len(), 24);
+    }
+
+    #[test]
+    fn a_letterbox_keeps_the_shape_and_fills_with_the_mean() {
+        let input = input(|it| (it.resize, it.layout) = (Resize::Letterbox, Layout::Nchw));
+        // 30 x 10 px into 6 x 4: two rows of picture, one above and one below of nothing. Twice, over what was there before.
+        let mut inputs = push(&input, RgbImage::from_pixel(12, 8, Rgb([200; 3])), 1);
+        inputs.truncate(0);
+        let frame = tiny::still(&tiny::camera("c"), "c", 0, RgbImage::from_pixel(30, 10, Rgb([200; 3])));
+        inputs.push(&tiny::whole(&frame)).unwrap();
+        let blue = &inputs.numbers(0..1)[..24];
+        assert!(blue[..6].iter().chain(&blue[18..]).all(|&it| it == 0.0), "{blue:?}");
+        assert!(blue[6..18].iter().all(|&it| it == 200.0), "{blue:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_adds_nothing() {
+        let input = input(|_| ());
+        let mut inputs = push(&input, picture(), 1);
+        let frame = tiny::still(&tiny::camera("c"), "c", 0, picture());
+        for (width, x) in [(0.0, 0.0), (5.0, 900.0), (-5.0, 0.0)] {
+            let area = Area { x, width, ..frame.picture.area() };
+            assert!(inputs.push(&Candidate { area, ..tiny::whole(&frame) }).is_err(), "{area:?}");
+            assert_eq!(inputs.count(), 1);
+        }
+    }
+}

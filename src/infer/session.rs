@@ -11,7 +11,7 @@ use crate::infer::runtime::Runtime;
 /// Opens the network on one thread (the caller's) and checks what it declares against the contract.
 ///
 /// What it declares may leave sizes open: the featurizer's first run shows the rest.
-pub(crate) fn open(runtime: &Runtime, contract: &Contract) -> Result<Session, ContractError> {
+pub fn open(runtime: &Runtime, contract: &Contract) -> Result<Session, ContractError> {
     let session = build(runtime, contract).map_err(|error| {
         let why =
             format!("{}: ONNX Runtime cannot load it: {error}; `make setup` makes it anew", contract.file().display());
