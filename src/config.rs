@@ -1,6 +1,9 @@
 //! What the daemon is told: `config/default.toml`, then a file, then the environment; typed, checked before anything starts.
 
+mod cameras;
 pub mod check;
+pub mod environment;
+mod keys;
 pub mod load;
 
 use std::net::SocketAddr;

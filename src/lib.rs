@@ -8,6 +8,15 @@ pub mod observe;
 
 pub mod pipeline;
 
+pub mod web;
+
+pub mod commands;
+
+pub mod demo;
+
+pub mod logging;
+pub mod shutdown;
+
 pub mod clock;
 pub mod config;
 pub mod metrics;

@@ -1,2 +1,161 @@
-//! x
-fn main() {}
+//! Arguments, logging, exit code. Nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use eyeshine::commands::classify::{Format, classify};
+use eyeshine::commands::demo::{DemoArguments, demo};
+use eyeshine::commands::run::{Told, run};
+use eyeshine::commands::{Exit, Said, check_config::check_config};
+use eyeshine::config::OutputFormat;
+use eyeshine::config::load::{self, CameraArgument, Overrides};
+use eyeshine::logging;
+
+/// Live cameras in, species out.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// A configuration; see config/default.toml for every key.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of everything that must survive.
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watches cameras until told to end.
+    Run {
+        /// A camera beside those of the configuration.
+        #[arg(long, value_name = "[NAME=]URI")]
+        camera: Vec<CameraArgument>,
+        /// Address and port of page, API and metrics.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Ends by itself after this: 90s, 10m, 2h.
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        duration: Option<Duration>,
+        /// Events on standard output.
+        #[arg(long, value_parser = output_format)]
+        output: Option<OutputFormat>,
+    },
+    /// Watches a simulated reserve, and shows its truth beside what was seen.
+    Demo {
+        /// Ends by itself after this: 90s, 10m, 2h.
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        duration: Option<Duration>,
+        /// Address and port of page, API and metrics.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Events on standard output.
+        #[arg(long, value_parser = output_format)]
+        output: Option<OutputFormat>,
+        /// What happens is a function of this; chosen anew where it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Wind and no animal: the trial of false alarms.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// Looks through pictures and clips.
+    Classify {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// How the answers are written.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Lists everything that is wrong with the configuration.
+    CheckConfig,
+}
+
+fn main() -> ExitCode {
+    end_on_panic();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
+        }
+    };
+    let exit = dispatch(arguments).unwrap_or_else(|error| {
+        tracing::error!("{}", Said(&error));
+        Exit::of(&error)
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
+    let Arguments { config: path, state_dir, command } = arguments;
+    let mut overrides = Overrides { state_dir, ..Overrides::default() };
+    match &command {
+        Command::Run { camera, listen, output, .. } => {
+            (overrides.cameras, overrides.listen, overrides.output) = (camera.clone(), *listen, *output);
+        }
+        Command::Demo { listen, output, .. } => (overrides.listen, overrides.output) = (*listen, *output),
+        Command::Classify { .. } => {}
+        Command::CheckConfig => return Ok(check_config(path.as_deref(), &overrides)?),
+    }
+    if let Command::Demo { duration, seed, empty, .. } = command {
+        logging::begin("warn,eyeshine=info");
+        demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty })?;
+        return Ok(Exit::Done);
+    }
+    if let Command::Classify { .. } = command {
+        // A file stands for a camera: its settings are the defaults.
+        overrides.cameras = vec![CameraArgument { name: Some("file".into()), uri: "/dev/null".into() }];
+    }
+    let config = load::load(path.as_deref(), overrides).inspect_err(|_| logging::begin("info"))?;
+    match command {
+        Command::Classify { paths, format } => {
+            logging::begin("warn");
+            let camera = config.cameras.last().cloned();
+            let all_read = classify(&paths, format, &config, &camera.ok_or_else(|| anyhow::anyhow!("no camera"))?)?;
+            Ok(if all_read { Exit::Done } else { Exit::Failed })
+        }
+        Command::Run { duration, .. } => {
+            logging::begin(&config.log.filter);
+            run(&config, duration, |_| Told::default())?;
+            Ok(Exit::Done)
+        }
+        Command::Demo { .. } | Command::CheckConfig => Ok(Exit::Done),
+    }
+}
+
+/// A panic is a bug: the process ends, and the service manager starts it again.
+fn end_on_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
+}
+
+/// `90s`, `10m`, `2h`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: must be like 90s, 10m or 2h");
+    let (number, unit_secs) = match text.chars().last() {
+        Some('s') => (&text[..text.len() - 1], 1.0),
+        Some('m') => (&text[..text.len() - 1], 60.0),
+        Some('h') => (&text[..text.len() - 1], 3600.0),
+        _ => (text, 1.0),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * unit_secs).map_err(|_| wrong())
+}
+
+fn output_format(text: &str) -> Result<OutputFormat, String> {
+    match text {
+        "text" => Ok(OutputFormat::Text),
+        "json" => Ok(OutputFormat::Json),
+        "none" => Ok(OutputFormat::None),
+        _ => Err("must be text, json or none".into()),
+    }
+}

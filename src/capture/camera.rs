@@ -184,6 +184,7 @@ pub fn spawn(config: &CameraConfig, pace: Pace, frames: FrameSender, house: &Hou
         pulse,
         metrics,
         repeats: pace == Pace::RealTime && config.r#loop,
+        once: pace == Pace::AsFastAsPossible,
     };
     let name: String = format!("cam-{}", config.name).chars().take(15).collect();
     let thread = thread::Builder::new().name(name).spawn(move || {
@@ -208,6 +209,8 @@ struct Supervisor {
     pulse: Arc<Pulse>,
     metrics: Arc<CameraMetrics>,
     repeats: bool,
+    /// Nobody waits for it to get better.
+    once: bool,
 }
 
 /// How a try ended that did not fail.
@@ -240,6 +243,9 @@ impl Supervisor {
                     }
                     tracing::warn!(camera = &*self.config.name, error = said, wait_secs, "camera lost");
                     self.status.set(state, Some(said));
+                    if self.once {
+                        return;
+                    }
                     let jittered = wait_secs * (1.0 + JITTER * rand::rng().random::<f64>());
                     if self.stop.recv_timeout(Duration::from_secs_f64(jittered)) == Err(RecvTimeoutError::Disconnected) {
                         return;

@@ -218,11 +218,12 @@ fn watch(clip: PathBuf, config: &Config, camera: &CameraConfig, models: &Models)
             told.extend(over.map(|it| it.event));
         })
     })?;
-    let status = pipeline.finish();
+    let failed = Arc::clone(pipeline.cameras()[0].status());
+    pipeline.finish();
     let events = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
     let counters = house.metrics.camera(&camera.name);
     let failure = (counters.state() != CameraState::Ended || counters.n_received() == 0)
-        .then(|| status.into_iter().next().flatten().unwrap_or_else(|| "holds no picture that can be decoded".into()));
+        .then(|| failed.last_error().unwrap_or_else(|| "holds no picture that can be decoded".into()));
     Ok(Found { file: clip, events, failure, is_clip: true })
 }
 

@@ -1,11 +1,11 @@
 //! `eyeshine run`: the daemon. Everything that may refuse to start does so before the first camera is opened.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
 
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
@@ -17,27 +17,35 @@ use crate::observe::record::spawn_recorder;
 use crate::observe::stdout::Stdout;
 use crate::observe::store::Store;
 use crate::pipeline::{House, Pipeline};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, notify};
 use crate::web;
 
 /// After the first signal everything in flight is finished within this; then the process ends as it is.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_millis(4_800);
 
-/// Runs until told to end. `more` are told of events beside standard output.
-pub fn run(config: &Config, shutdown: &Shutdown, more: Vec<Box<dyn Sink>>) -> anyhow::Result<()> {
+/// Who else is told of events.
+#[derive(Default)]
+pub struct Told(pub Vec<Box<dyn Sink>>);
+
+/// Runs until told to end, or for a while. `told` is asked once everything that may refuse has not.
+pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metrics) -> Told) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let models = Models::open(&config.models)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("people")
+        .enable_all()
+        .build()
+        .context("no threads for HTTP and signals")?;
+    let listener = web::bind(config.web.listen)?;
     let store = Store::open(&config.state.dir, &config.store, Arc::clone(&metrics))?;
+    let models = Models::open(&config.models)?;
     for camera in &config.cameras {
         store.register_deployment(camera)?;
     }
-    let listener = web::bind(config.web.listen)?;
-    let heads = Arc::new(ArcSwap::from_pointee(models.starter()));
-    let house = House { metrics: Arc::clone(&metrics), clock, heads };
-    say_what_runs(&house, &models);
+    let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::new(ArcSwap::from_pointee(models.starter())) };
 
-    let mut sinks = more;
+    let Told(mut sinks) = told(&metrics);
     if let Some(stdout) = Stdout::spawn(config.output.format, &config.cameras, &metrics).context("standard output")? {
         sinks.push(Box::new(stdout));
     }
@@ -46,16 +54,21 @@ pub fn run(config: &Config, shutdown: &Shutdown, more: Vec<Box<dyn Sink>>) -> an
     let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, |updates| {
         spawn_recorder(updates, kept, sinks, identity, counters)
     })?;
-    let server = web::serve(listener, config, &house, store, pipeline.cameras(), shutdown)?;
+    say_what_runs(&house, &models);
+    let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
+    let cameras = pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect();
+    web::serve(runtime.handle(), listener, config, Arc::clone(&metrics), store, cameras, shutdown.clone())?;
     metrics.ready.set(1);
     tracing::info!(address = %config.web.listen, cameras = config.cameras.len(), "ready");
-    shutdown.ready();
+    notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
 
-    shutdown.wait();
+    shutdown.wait(runtime.handle());
     tracing::info!("ending: what is in flight is finished first");
-    let _exit = shutdown.enforce(GRACE);
+    notify(&[NotifyState::Stopping]);
+    let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     pipeline.drain();
-    server.join();
+    drop(in_time);
+    runtime.shutdown_timeout(Duration::from_millis(100));
     balance(config, &metrics);
     Ok(())
 }
@@ -66,8 +79,8 @@ fn say_what_runs(house: &House, models: &Models) {
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), models.runtime.version(), &gstreamer]).set(1);
     let head = house.heads.load();
     let generation = head.generation();
-    let number = generation.number.to_string();
-    metrics.head_info.with_label_values(&[&*generation.task, &number, &models.contract.identity()]).set(1);
+    let (number, identity) = (generation.number.to_string(), models.contract.identity());
+    metrics.head_info.with_label_values(&[&*generation.task, &*number, &*identity]).set(1);
 }
 
 /// Says for each camera what became of its frames: nothing is lost silently.

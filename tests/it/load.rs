@@ -16,8 +16,7 @@ fn resident_mib(pid: u32) -> f64 {
 #[test]
 fn prove_busy_cameras_share_the_featurizer_fairly_and_memory_is_flat() {
     let (n_cameras, secs) = if is_proof() { (24, 60) } else { (8, 8) };
-    let dir = tempfile::tempdir().unwrap();
-    let relay = Relay::start(dir.path(), n_cameras).unwrap();
+    let relay = Relay::start(n_cameras).unwrap();
     let cameras = relay.cameras();
     let args: Vec<String> =
         cameras.iter().flat_map(|(name, uri)| ["--camera".into(), format!("{name}={uri}")]).collect();

@@ -1,0 +1,109 @@
+//! `eyeshine demo`: the simulated reserve, watched by the very same `run`, and its truth beside what was seen.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::commands::run::{Told, run};
+use crate::config::load::{self, CameraArgument, Overrides};
+use crate::demo::score::{Score, SeenEvent};
+use crate::demo::serve::{Reserve, ReserveConfig};
+use crate::domain::{Change, Event};
+use crate::observe::publish::Sink;
+
+/// Without an end visits are planned for an hour.
+const PLANNED: Duration = Duration::from_secs(3_600);
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoArguments {
+    /// Ends by itself after this.
+    pub duration: Option<Duration>,
+    /// All that happens is made of it.
+    pub seed: Option<u64>,
+    /// Wind and no animal.
+    pub empty: bool,
+}
+
+/// Runs the demo until told to end, or for a while.
+pub fn demo(path: Option<&Path>, mut overrides: Overrides, arguments: DemoArguments) -> anyhow::Result<()> {
+    let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u16>()));
+    say(&format!("simulated reserve, seed {seed} (--seed {seed} shows the same again)"))?;
+    let reserve = Reserve::start(&ReserveConfig {
+        seed,
+        size: (1280, 720),
+        secs: arguments.duration.unwrap_or(PLANNED).as_secs_f64(),
+        animals: !arguments.empty,
+        drop_out: true,
+    })?;
+    for (name, uri) in reserve.cameras() {
+        overrides.cameras.push(CameraArgument { name: Some(name.clone()), uri: uri.clone() });
+    }
+    // A demo's state is a folder of its own, unless told otherwise: it must not mix with real sightings.
+    let state = overrides.state_dir.get_or_insert_with(|| "state/demo".into()).clone();
+    let config = load::load(path, overrides)?;
+    say(&format!("cameras: {}; page: http://{}/", names(&reserve), config.web.listen))?;
+    if let Some((camera, from_secs)) = reserve.gone() {
+        say(&format!("{camera} drops out at {from_secs:.0} s, and comes back"))?;
+    }
+    let seen = Seen::default();
+    let also = seen.clone();
+    run(&config, arguments.duration, move |_| Told(vec![Box::new(also)]))?;
+
+    let truth = reserve.truth();
+    let began = reserve.began();
+    let at = |secs: f64| began + SignedDuration::try_from_secs_f64(secs).unwrap_or_default();
+    let mut csv = String::from("camera,species,scientific_name,from,to,distance,modality\n");
+    for it in &truth {
+        let (from, to) = (at(it.from_secs), at(it.to_secs));
+        let (distance, modality) = (format!("{:?}", it.distance).to_lowercase(), format!("{:?}", it.modality).to_lowercase());
+        writeln!(csv, "{},{},{},{from},{to},{distance},{modality}", it.camera, it.species, it.scientific_name)?;
+    }
+    let file = state.join("truth.csv");
+    fs::write(&file, csv).with_context(|| file.display().to_string())?;
+    say(&format!("\n{}", Score::new(&truth, &seen.events(began))))?;
+    say(&format!("the truth stands in {}", file.display()))
+}
+
+fn names(reserve: &Reserve) -> String {
+    let names: Vec<&str> = reserve.cameras().iter().map(|it| it.0.as_str()).collect();
+    names.join(", ")
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout().lock(), "{line}").context("standard output")
+}
+
+/// Remembers the events that ended.
+#[derive(Debug, Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Seen {
+    fn publish(&mut self, event: &Event, change: Change) {
+        if change == Change::Ended && !event.is_blank() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
+    }
+}
+
+impl Seen {
+    fn events(&self, began: Timestamp) -> Vec<SeenEvent> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = |it: &Event| {
+            let from_secs = it.start.duration_since(began).as_secs_f64();
+            SeenEvent {
+                camera: it.camera.to_string(),
+                from_secs,
+                to_secs: from_secs + it.duration_secs,
+                labels: it.observations.iter().map(|it| it.label()).collect(),
+            }
+        };
+        events.iter().map(seen).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! The commands: one file each, a few lines over the library.
+
+pub mod check_config;
+pub mod classify;
+pub mod demo;
+pub mod run;
+
+use std::fmt;
+
+use crate::config::load::ConfigErrors;
+use crate::infer::featurizer::FeaturizerError;
+use crate::infer::models::ModelsError;
+use crate::observe::store::StoreError;
+use crate::web::WebError;
+
+/// What the process says to who started it (sysexits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong use of the command line.
+    Usage = 64,
+    /// What may pass: a port in use, a locked or unwritable store.
+    TryAgain = 75,
+    /// What only a person can mend: config or model.
+    Config = 78,
+}
+
+impl Exit {
+    /// What an error means.
+    pub fn of(error: &anyhow::Error) -> Exit {
+        for cause in error.chain() {
+            if let Some(store) = cause.downcast_ref::<StoreError>() {
+                return if store.exit_code() == Exit::Config as u8 { Exit::Config } else { Exit::TryAgain };
+            }
+            if cause.is::<WebError>() {
+                return Exit::TryAgain;
+            }
+            if cause.is::<ConfigErrors>() || cause.is::<ModelsError>() || cause.is::<FeaturizerError>() {
+                return Exit::Config;
+            }
+        }
+        Exit::Failed
+    }
+}
+
+/// An error with all its causes, each said once.
+pub struct Said<'a>(pub &'a anyhow::Error);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = String::new();
+        for cause in self.0.chain().map(ToString::to_string) {
+            if !said.contains(&cause) {
+                if !said.is_empty() {
+                    said.push_str(": ");
+                }
+                said.push_str(&cause);
+            }
+        }
+        f.write_str(&said)
+    }
+}

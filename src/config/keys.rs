@@ -1,0 +1,315 @@
+//! Every key there is: its section, its type and what it may hold. The check walks by this table, and a test holds it
+//! against `default.toml` and the typed structs.
+
+use jiff::tz::TimeZone;
+use toml_edit::Value;
+
+/// What a key may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, both bounds included.
+    Int(i64, i64),
+    /// A number, both bounds included.
+    Float(f64, f64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Text that a function accepts, or says what is wrong with.
+    Text(fn(&str) -> Result<(), String>),
+    /// A list of texts, each of which a function accepts.
+    Texts(fn(&str) -> Result<(), String>),
+    /// Polygons of relative coordinates.
+    Polygons,
+    /// A day or a time, as TOML's own or as text.
+    Moment,
+}
+
+/// A key of a section.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// The sections that are a plain table, by name.
+pub(super) const SECTIONS: &[(&str, &[Key])] = &[
+    ("state", &[key("dir", Kind::Text(filled))]),
+    ("models", &[
+        key("dir", Kind::Text(anything)),
+        key("featurizer", Kind::Text(file_stem)),
+        key("runtime", Kind::Text(filled)),
+    ]),
+    ("featurizer", &[
+        key("workers", Kind::Int(0, 256)),
+        key("max_batch", Kind::Int(1, 256)),
+        key("queue_frames", Kind::Int(1, 1000)),
+    ]),
+    ("web", &[key("listen", Kind::Text(listen)), key("allowed_hosts", Kind::Texts(host))]),
+    ("output", &[key("format", Kind::Choice(&["auto", "text", "json", "none"]))]),
+    ("log", &[key("filter", Kind::Text(filter))]),
+    ("camera_defaults", CAMERA_DEFAULTS),
+    ("gate", GATE),
+    ("novelty", &[
+        key("whole", Kind::Float(0.0, 2.0)),
+        key("crop", Kind::Float(0.0, 2.0)),
+        key("sigma", Kind::Float(0.0, 100.0)),
+        key("bank", Kind::Int(1, 10_000)),
+        key("renew_secs", Kind::Float(0.1, 86_400.0)),
+    ]),
+    ("events", &[
+        key("gap_secs", Kind::Float(0.1, 3_600.0)),
+        key("open_looks", Kind::Int(1, 1000)),
+        key("max_secs", Kind::Float(1.0, 86_400.0)),
+        key("threshold", Kind::Float(0.0, 1.0)),
+        key("save_secs", Kind::Float(0.1, 5.0)),
+    ]),
+    ("store", &[
+        key("max_embeddings", Kind::Int(1, 10_000)),
+        key("max_pictures", Kind::Int(1, 1000)),
+        key("blanks_per_hour", Kind::Int(0, 3600)),
+        key("media_max_mb", Kind::Int(10, 100_000_000)),
+        key("picture_px", Kind::Int(64, 8192)),
+        key("jpeg_quality", Kind::Int(1, 100)),
+    ]),
+];
+
+/// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.
+pub(super) const CAMERA_OWN: &[Key] = &[key("name", Kind::Text(camera_name)), key("uri", Kind::Text(uri))];
+
+/// What holds for every camera that does not say otherwise.
+pub(super) const CAMERA_DEFAULTS: &[Key] = &[
+    key("enabled", Kind::Bool),
+    key("transport", Kind::Choice(&["tcp", "udp"])),
+    key("tls", Kind::Choice(&["verify", "pin", "insecure"])),
+    key("tls_pin", Kind::Text(tls_pin)),
+    key("username", Kind::Text(anything)),
+    key("password_file", Kind::Text(anything)),
+    key("password_env", Kind::Text(anything)),
+    key("latency_ms", Kind::Int(0, 10_000)),
+    key("connect_secs", Kind::Float(0.5, 600.0)),
+    key("stall_secs", Kind::Float(0.5, 600.0)),
+    key("backoff_min_secs", Kind::Float(0.05, 3_600.0)),
+    key("backoff_max_secs", Kind::Float(0.05, 86_400.0)),
+    key("healthy_secs", Kind::Float(0.0, 86_400.0)),
+    key("trust_camera_clock", Kind::Bool),
+    key("loop", Kind::Bool),
+    key("analysis_fps", Kind::Float(0.1, 60.0)),
+    key("masks", Kind::Polygons),
+    key("place", Kind::Text(anything)),
+    key("latitude", Kind::Float(-90.0, 90.0)),
+    key("longitude", Kind::Float(-180.0, 180.0)),
+    key("time_zone", Kind::Text(time_zone)),
+    key("since", Kind::Moment),
+];
+
+/// `[gate]` and `[camera.gate]`.
+pub(super) const GATE: &[Key] = &[
+    key("width_px", Kind::Int(64, 1920)),
+    key("sigma", Kind::Float(0.5, 100.0)),
+    key("min_luma", Kind::Float(0.0, 255.0)),
+    key("min_area", Kind::Float(0.0, 1.0)),
+    key("max_area", Kind::Float(0.01, 1.0)),
+    key("background_secs", Kind::Float(1.0, 86_400.0)),
+    key("max_crops", Kind::Int(0, 64)),
+    key("margin", Kind::Float(0.0, 5.0)),
+    key("min_crop_px", Kind::Int(8, 4096)),
+    key("time_lapse_secs", Kind::Float(0.05, 86_400.0)),
+    key("find_clock", Kind::Bool),
+];
+
+/// The keys of a section, if it is one.
+pub(super) fn section(name: &str) -> Option<&'static [Key]> {
+    SECTIONS.iter().find(|(it, _)| *it == name).map(|(_, keys)| *keys)
+}
+
+/// A key of a list, by name.
+pub(super) fn find(keys: &[Key], name: &str) -> Option<Key> {
+    keys.iter().find(|it| it.name == name).copied()
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind }
+}
+
+impl Kind {
+    /// Says what is wrong with a value. Text is never repeated here unless its own check does so: it may be a secret.
+    pub(super) fn check(self, value: &Value) -> Result<(), String> {
+        match self {
+            Kind::Bool => value.as_bool().map(|_| ()).ok_or_else(|| wrong_type("true or false", value)),
+            Kind::Int(min, max) => match value.as_integer() {
+                None => Err(wrong_type("a whole number", value)),
+                Some(it) if (min..=max).contains(&it) => Ok(()),
+                Some(it) => Err(format!("must be between {min} and {max}, is {it}")),
+            },
+            Kind::Float(min, max) => match number(value) {
+                None => Err(wrong_type("a number", value)),
+                // NaN is in no range.
+                Some(it) if (min..=max).contains(&it) => Ok(()),
+                Some(it) => Err(format!("must be between {min} and {max}, is {it}")),
+            },
+            Kind::Choice(words) => match value.as_str() {
+                Some(it) if words.contains(&it) => Ok(()),
+                Some(it) => Err(format!("must be {}, is \"{}\"", one_of(words), it.escape_debug())),
+                None => Err(wrong_type(&one_of(words), value)),
+            },
+            Kind::Text(check) => match value.as_str() {
+                Some(it) => check(it),
+                None => Err(wrong_type("text in quotes", value)),
+            },
+            Kind::Texts(check) => match value.as_array() {
+                Some(list) => list.iter().try_for_each(|it| Kind::Text(check).check(it)),
+                None => Err(wrong_type("a list of texts", value)),
+            },
+            Kind::Polygons => polygons(value),
+            Kind::Moment => match (value.as_datetime(), value.as_str()) {
+                (Some(it), _) => moment(&it.to_string(), &TimeZone::UTC).map(|_| ()),
+                (None, Some(it)) => moment(it, &TimeZone::UTC).map(|_| ()),
+                (None, None) => Err(wrong_type("a day or a time, as 2026-03-01", value)),
+            },
+        }
+    }
+}
+
+/// A number, whole or not.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|it| it as f64))
+}
+
+/// A day (its beginning in that time zone) or a time.
+pub(super) fn moment(text: &str, zone: &TimeZone) -> Result<jiff::Timestamp, String> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time);
+    }
+    let local = text.parse::<jiff::civil::DateTime>();
+    local
+        .and_then(|it| it.to_zoned_datetime(zone.clone()))
+        .map(|it| it.timestamp())
+        .map_err(|_| format!("must be a day or a time, as 2026-03-01 or 2026-03-01T14:00:00Z, is \"{}\"", text.escape_debug()))
+}
+
+/// A camera's name: `[A-Za-z0-9._-]{1,64}`.
+pub(super) fn is_camera_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it))
+}
+
+/// Says what is wrong with a camera's address, without repeating it: it may hold a password.
+pub(super) fn uri(uri: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return if uri.trim().is_empty() { Err("must not be empty".into()) } else { Ok(()) };
+    };
+    match scheme {
+        "file" if rest.len() > 1 && rest.starts_with('/') => Ok(()),
+        "file" => Err("must name a file by its full path, as file:///videos/fox.mp4".into()),
+        "rtsp" | "rtsps" | "http" | "https" => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            if host.is_empty() || host.starts_with(':') { Err("names no host".into()) } else { Ok(()) }
+        }
+        _ => {
+            // What stands before "://" is shown only if it can be nothing but a scheme.
+            let shown = scheme.len() <= 12 && scheme.bytes().all(|it| it.is_ascii_alphanumeric() || b"+-.".contains(&it));
+            let is = if shown { format!(", is {scheme}") } else { String::new() };
+            Err(format!("must begin with rtsp, rtsps, http, https or file and \"://\", or be a path such as /dev/video0{is}"))
+        }
+    }
+}
+
+/// An address to listen at.
+pub(super) fn listen(text: &str) -> Result<(), String> {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(it) if it.ip().is_loopback() => Ok(()),
+        Ok(_) => Err(format!("must be 127.0.0.1:PORT or [::1]:PORT, is {text}. Loopback only for now")),
+        Err(_) => Err(format!("must be an address and a port, as 127.0.0.1:8080, is \"{}\"", text.escape_debug())),
+    }
+}
+
+fn anything(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+fn filled(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(()) }
+}
+
+fn file_stem(text: &str) -> Result<(), String> {
+    filled(text)?;
+    if text.contains('/') { Err("must be the name of a contract, without folder and \".toml\"".into()) } else { Ok(()) }
+}
+
+fn host(text: &str) -> Result<(), String> {
+    let ok = !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || b".-_:[]".contains(&it));
+    if ok { Ok(()) } else { Err(format!("must be host names, as cameras.example.org, is \"{}\"", text.escape_debug())) }
+}
+
+fn filter(text: &str) -> Result<(), String> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("must be a filter of tracing, as \"info,eyeshine::capture=debug\": {error}")),
+    }
+}
+
+fn tls_pin(text: &str) -> Result<(), String> {
+    let ok = text.is_empty() || (text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit()));
+    if ok { Ok(()) } else { Err("must be a SHA-256: 64 hexadecimal digits without colons".into()) }
+}
+
+fn time_zone(text: &str) -> Result<(), String> {
+    match TimeZone::get(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("must be an IANA time zone, as Europe/Zurich, is \"{}\"", text.escape_debug())),
+    }
+}
+
+fn camera_name(text: &str) -> Result<(), String> {
+    if is_camera_name(text) {
+        Ok(())
+    } else {
+        Err(format!("must be 1 to 64 of the letters A-Z a-z 0-9 . _ -, is \"{}\"", text.escape_debug()))
+    }
+}
+
+fn polygons(value: &Value) -> Result<(), String> {
+    let wrong = || wrong_type("polygons, as [[[0, 0], [1, 0], [1, 0.1]]]", value);
+    for (nth, polygon) in value.as_array().ok_or_else(wrong)?.iter().enumerate() {
+        let points = polygon.as_array().ok_or_else(wrong)?;
+        if points.len() < 3 {
+            return Err(format!("polygon {} has {} points, must have at least 3", nth + 1, points.len()));
+        }
+        for point in points {
+            let point = point.as_array().ok_or_else(wrong)?;
+            let [Some(x), Some(y)] = [point.get(0).and_then(number), point.get(1).and_then(number)] else {
+                return Err(wrong());
+            };
+            if point.len() != 2 {
+                return Err(wrong());
+            }
+            if !(0.0..=1.0).contains(&x) || !(0.0..=1.0).contains(&y) {
+                return Err(format!("polygon {}: x and y must be between 0 and 1, are [{x}, {y}]", nth + 1));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|it| format!("\"{it}\"")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+fn wrong_type(wanted: &str, value: &Value) -> String {
+    let is = match value {
+        Value::String(_) => "text",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number with a fraction",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date or a time",
+        Value::Array(_) => "a list of another shape",
+        Value::InlineTable(_) => "a table",
+    };
+    format!("must be {wanted}, is {is}")
+}
