@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Why a frame ended at the gate.
@@ -143,7 +143,12 @@ impl Metrics {
             received: counters(&r, "eyeshine_camera_frames_received_total", "Frames that reached the daemon.", camera),
             gated: counters(&r, "eyeshine_camera_frames_gated_total", "Frames that ended at the gate.", camera_reason),
             dropped: counters(&r, "eyeshine_camera_frames_dropped_total", "Frames dropped.", camera_reason),
-            failed: counters(&r, "eyeshine_camera_frames_failed_total", "Frames that could not be read or run.", camera_reason),
+            failed: counters(
+                &r,
+                "eyeshine_camera_frames_failed_total",
+                "Frames that could not be read or run.",
+                camera_reason,
+            ),
             classified: counters(&r, "eyeshine_camera_frames_classified_total", "Frames that a head has seen.", camera),
             crops: counters(&r, "eyeshine_camera_crops_classified_total", "Crops that a head has seen.", camera),
             crops_shed: counters(&r, "eyeshine_camera_crops_shed_total", "Crops left out under load.", camera),
@@ -162,17 +167,23 @@ impl Metrics {
                 "The camera's clock less ours, where it is trusted.",
                 camera,
             ),
-            reconnects: counters(&r, "eyeshine_camera_reconnects_total", "Times the camera was lost, by cause.", &[
-                "camera", "cause",
-            ]),
+            reconnects: counters(
+                &r,
+                "eyeshine_camera_reconnects_total",
+                "Times the camera was lost, by cause.",
+                &["camera", "cause"],
+            ),
             events: counters(&r, "eyeshine_events_total", "Ended events, by what was observed.", &["task", "class"]),
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
             build_info: gauges(&r, "eyeshine_build_info", "What runs.", &["version", "onnxruntime", "gstreamer"]),
             ready: gauge(&r, "eyeshine_ready", "1 once models are loaded and the store is writable."),
-            batch_size: histogram(&r, "eyeshine_inference_batch_size", "Candidates a run of the network.", &[
-                1.0, 2.0, 4.0, 8.0, 16.0, 32.0,
-            ]),
+            batch_size: histogram(
+                &r,
+                "eyeshine_inference_batch_size",
+                "Candidates a run of the network.",
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+            ),
             inference_duration: seconds(&r, "eyeshine_inference_duration_seconds", "One run of the network."),
             preprocess_duration: seconds(&r, "eyeshine_preprocess_duration_seconds", "Making the input of one run."),
             inference_errors: counter(&r, "eyeshine_inference_errors_total", "Runs of the network that failed."),
@@ -183,9 +194,12 @@ impl Metrics {
             media_bytes: gauge(&r, "eyeshine_media_bytes", "What the kept pictures take."),
             media_skipped: counters(&r, "eyeshine_media_skipped_total", "Pictures and vectors not kept.", &["reason"]),
             media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap."),
-            publish_errors: counters(&r, "eyeshine_publish_errors_total", "Announcements that did not arrive.", &[
-                "sink", "reason",
-            ]),
+            publish_errors: counters(
+                &r,
+                "eyeshine_publish_errors_total",
+                "Announcements that did not arrive.",
+                &["sink", "reason"],
+            ),
             registry: r,
         };
         let process = prometheus::process_collector::ProcessCollector::for_self();
@@ -429,7 +443,10 @@ mod tests {
         assert_eq!((camera.n_received(), camera.n_settled()), (2, 2));
         let text = metrics.text();
         assert!(text.contains(r#"eyeshine_camera_frames_gated_total{camera="feeder",reason="still"} 1"#), "{text}");
-        assert!(text.contains(r#"eyeshine_camera_frames_dropped_total{camera="feeder",reason="shutdown"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"eyeshine_camera_frames_dropped_total{camera="feeder",reason="shutdown"} 1"#),
+            "{text}"
+        );
         assert!(text.contains(r#"eyeshine_camera_frames_classified_total{camera="feeder"} 0"#), "{text}");
     }
 }

@@ -247,7 +247,8 @@ impl Supervisor {
                         return;
                     }
                     let jittered = wait_secs * (1.0 + JITTER * rand::rng().random::<f64>());
-                    if self.stop.recv_timeout(Duration::from_secs_f64(jittered)) == Err(RecvTimeoutError::Disconnected) {
+                    if self.stop.recv_timeout(Duration::from_secs_f64(jittered)) == Err(RecvTimeoutError::Disconnected)
+                    {
                         return;
                     }
                     wait_secs = (wait_secs * 2.0).min(self.config.backoff_max_secs);
@@ -262,8 +263,7 @@ impl Supervisor {
             let said = Redactor::new(&self.config, None).redact(&error.to_string());
             (error, said)
         };
-        let (uri, credentials) =
-            credentials::resolve(&self.config, &|name| std::env::var_os(name)).map_err(plain)?;
+        let (uri, credentials) = credentials::resolve(&self.config, &|name| std::env::var_os(name)).map_err(plain)?;
         let redactor = Redactor::new(&self.config, credentials.as_ref());
         let told = |error: CameraError| {
             let said = redactor.redact(&error.to_string());
@@ -336,7 +336,8 @@ impl Supervisor {
 fn read_error(message: &gst::message::Error, source: &Source, playing: bool) -> CameraError {
     let error = message.error();
     let debug = message.debug().map(|it| it.to_string()).unwrap_or_default();
-    let refused = error.matches(gst::ResourceError::NotAuthorized) || debug.contains("Unauthorized") || debug.contains("(401)");
+    let refused =
+        error.matches(gst::ResourceError::NotAuthorized) || debug.contains("Unauthorized") || debug.contains("(401)");
     if refused {
         return CameraError::Refused;
     }
@@ -344,7 +345,10 @@ fn read_error(message: &gst::message::Error, source: &Source, playing: bool) -> 
         return CameraError::Codec(error.message().to_string());
     }
     let unreadable = [gst::StreamError::TypeNotFound, gst::StreamError::WrongType, gst::StreamError::Demux];
-    if !source.is_live() && !playing && (unreadable.iter().any(|it| error.matches(*it)) || error.is::<gst::StreamError>()) {
+    if !source.is_live()
+        && !playing
+        && (unreadable.iter().any(|it| error.matches(*it)) || error.is::<gst::StreamError>())
+    {
         return CameraError::NotMedia(error.message().to_string());
     }
     CameraError::Stream(error.message().to_string())

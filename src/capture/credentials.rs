@@ -120,7 +120,8 @@ impl Redactor {
         let mut secrets: Vec<String> = credentials.map(|it| it.password.clone()).into_iter().collect();
         if let Some((_, rest)) = config.uri.split_once("://") {
             let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-            let raw = authority.rsplit_once('@').and_then(|(info, _)| info.split_once(':')).map(|(_, it)| it.to_owned());
+            let raw =
+                authority.rsplit_once('@').and_then(|(info, _)| info.split_once(':')).map(|(_, it)| it.to_owned());
             secrets.extend(raw);
         }
         secrets.retain(|it| !it.is_empty());

@@ -68,10 +68,7 @@ pub enum CameraError {
 impl CameraError {
     /// Whether it cannot work as configured, so that trying soon again is of no use.
     pub fn is_fatal(&self) -> bool {
-        !matches!(
-            self,
-            CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended | CameraError::Thread(_)
-        )
+        !matches!(self, CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended | CameraError::Thread(_))
     }
 
     /// The label in `eyeshine_camera_reconnects_total`.

@@ -166,7 +166,12 @@ impl Gate {
 /// Runs the gate of a camera on a thread of its own until its camera is gone.
 ///
 /// Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
-pub fn spawn(config: &CameraConfig, frames: Receiver<Frame>, lane: LaneSender, live: bool) -> io::Result<JoinHandle<()>> {
+pub fn spawn(
+    config: &CameraConfig,
+    frames: Receiver<Frame>,
+    lane: LaneSender,
+    live: bool,
+) -> io::Result<JoinHandle<()>> {
     let mut gate = Gate::new(config);
     let name: String = format!("gate-{}", config.name).chars().take(15).collect();
     thread::Builder::new().name(name).spawn(move || {
@@ -294,12 +299,8 @@ impl Scene {
                 && it.light.abs_diff(light) <= 1
                 && it.moved.iter().all(|moved| moved.intersection(&area) < 0.05 * surface)
         };
-        let empty = |it: &Reference| Candidate {
-            view: View::Empty,
-            cell: Some(cell),
-            area,
-            frame: Arc::clone(&it.frame),
-        };
+        let empty =
+            |it: &Reference| Candidate { view: View::Empty, cell: Some(cell), area, frame: Arc::clone(&it.frame) };
         let candidates: Vec<Candidate> = self.references.iter().filter(unmoved).map(empty).collect();
         if candidates.len() >= N_REFERENCES / 2 {
             self.seeded.insert(key, now);

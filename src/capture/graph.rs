@@ -147,9 +147,9 @@ fn rtsp(
 }
 
 fn note_camera_clock(buffer: &gst::BufferRef, pulse: &Pulse) {
-    let ntp = buffer.iter_meta::<gst::ReferenceTimestampMeta>().find(|it| {
-        it.reference().structure(0).is_some_and(|it| it.name() == "timestamp/x-ntp")
-    });
+    let ntp = buffer
+        .iter_meta::<gst::ReferenceTimestampMeta>()
+        .find(|it| it.reference().structure(0).is_some_and(|it| it.name() == "timestamp/x-ntp"));
     if let (Some(ntp), Some(pts)) = (ntp, buffer.pts()) {
         let unix_ns = i64::try_from(ntp.timestamp().nseconds()).unwrap_or(0) - NTP_TO_UNIX_SECS * 1_000_000_000;
         pulse.set_camera_clock(unix_ns, pts);
@@ -180,12 +180,7 @@ fn is_video(pad: &gst::Pad) -> bool {
 fn sink(intake: &Arc<Mutex<Intake>>) -> gst_app::AppSink {
     let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
     // The intake keeps the pace: the sink hands on at once, and holds nothing.
-    let sink = gst_app::AppSink::builder()
-        .caps(&caps)
-        .sync(false)
-        .max_buffers(1)
-        .enable_last_sample(false)
-        .build();
+    let sink = gst_app::AppSink::builder().caps(&caps).sync(false).max_buffers(1).enable_last_sample(false).build();
     let intake = Arc::clone(intake);
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()

@@ -210,7 +210,7 @@ mod tests {
         }
         for y in 2..6 {
             for x in 64..67 {
-                luma[y * 160 + x] = if (x + y + secs) % 2 == 0 { 255 } else { 40 };
+                luma[y * 160 + x] = if (x + y + secs).is_multiple_of(2) { 255 } else { 40 };
             }
         }
     }

@@ -18,3 +18,6 @@ pub mod gate;
 pub mod lattice;
 pub mod mask;
 pub mod regions;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -43,7 +43,7 @@ pub struct Picture {
 
 enum Pixels {
     /// A decoder's buffer: YUV or grey.
-    Decoded { frame: gst_video::VideoFrame<gst_video::video_frame::Readable>, colour: Colour },
+    Decoded { frame: Box<gst_video::VideoFrame<gst_video::video_frame::Readable>>, colour: Colour },
     /// A still.
     Still(RgbImage),
 }
@@ -105,7 +105,11 @@ impl Picture {
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info)
             .map_err(|_| PictureError::Buffer("the buffer is smaller than its caps say".into()))?;
         let colour = Colour::new(info);
-        Ok(Picture { width: info.width(), height: info.height(), pixels: Pixels::Decoded { frame, colour } })
+        Ok(Picture {
+            width: info.width(),
+            height: info.height(),
+            pixels: Pixels::Decoded { frame: Box::new(frame), colour },
+        })
     }
 
     /// Takes a still.
@@ -223,10 +227,8 @@ impl Picture {
         };
         let rows = ImageRef::new(columns, plane_height, data, pixel).map_err(buffer)?;
         let source = CroppedImage::new(&rows, 0, 0, plane_width, plane_height).map_err(buffer)?;
-        let (sx, sy) = (
-            f64::from(plane_width) / f64::from(self.width),
-            f64::from(plane_height) / f64::from(self.height),
-        );
+        let (sx, sy) =
+            (f64::from(plane_width) / f64::from(self.width), f64::from(plane_height) / f64::from(self.height));
         let area = Area { x: area.x * sx, y: area.y * sy, width: area.width * sx, height: area.height * sy };
         resize(&source, pixel, area, width, height, filter, resizer)
     }

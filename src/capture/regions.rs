@@ -105,10 +105,13 @@ mod tests {
             "....................######..",
         ]);
         let regions = find(&mut moving, width, height, 4);
-        assert_eq!(regions, [
-            Region { x: 20, y: 4, width: 6, height: 3, n_moving: 18 },
-            Region { x: 1, y: 1, width: 4, height: 5, n_moving: 14 },
-        ]);
+        assert_eq!(
+            regions,
+            [
+                Region { x: 20, y: 4, width: 6, height: 3, n_moving: 18 },
+                Region { x: 1, y: 1, width: 4, height: 5, n_moving: 14 },
+            ]
+        );
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
     let (stills, clips) = files(paths)?;
     let mut found = Vec::new();
     if !stills.is_empty() {
-        let mut featurizer = Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
+        let mut featurizer =
+            Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
         let head = Arc::new(models.starter());
         for burst in bursts(stills) {
             found.extend(look_at(burst, config, camera, &mut featurizer, &head)?);
@@ -136,7 +137,8 @@ fn look_at(
     let mut frames = Vec::new();
     for (number, (file, taken)) in (0..).zip(burst) {
         let read = image::ImageReader::open(&file).map_err(image::ImageError::from);
-        let read = read.and_then(|it| it.with_guessed_format().map_err(image::ImageError::from)).and_then(|it| it.decode());
+        let read =
+            read.and_then(|it| it.with_guessed_format().map_err(image::ImageError::from)).and_then(|it| it.decode());
         let failure = match read {
             Ok(image) => {
                 frames.push(Frame {

@@ -62,7 +62,8 @@ pub fn demo(path: Option<&Path>, mut overrides: Overrides, arguments: DemoArgume
     let mut csv = String::from("camera,species,scientific_name,from,to,distance,modality\n");
     for it in &truth {
         let (from, to) = (at(it.from_secs), at(it.to_secs));
-        let (distance, modality) = (format!("{:?}", it.distance).to_lowercase(), format!("{:?}", it.modality).to_lowercase());
+        let (distance, modality) =
+            (format!("{:?}", it.distance).to_lowercase(), format!("{:?}", it.modality).to_lowercase());
         writeln!(csv, "{},{},{},{from},{to},{distance},{modality}", it.camera, it.species, it.scientific_name)?;
     }
     let file = state.join("truth.csv");

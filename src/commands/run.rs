@@ -43,7 +43,8 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     for camera in &config.cameras {
         store.register_deployment(camera)?;
     }
-    let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::new(ArcSwap::from_pointee(models.starter())) };
+    let house =
+        House { metrics: Arc::clone(&metrics), clock, heads: Arc::new(ArcSwap::from_pointee(models.starter())) };
 
     let Told(mut sinks) = told(&metrics);
     if let Some(stdout) = Stdout::spawn(config.output.format, &config.cameras, &metrics).context("standard output")? {

@@ -12,7 +12,9 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
     let cameras = layers.cameras();
     let mut names: Vec<&str> = Vec::new();
     for camera in &cameras {
-        let Some((key, Some(name))) = camera.table.get_key_value("name").map(|(key, it)| (key, it.as_str())) else { continue };
+        let Some((key, Some(name))) = camera.table.get_key_value("name").map(|(key, it)| (key, it.as_str())) else {
+            continue;
+        };
         if names.contains(&name) && keys::is_camera_name(name) {
             let message = format!("two cameras are named \"{name}\"; each needs a name of its own");
             problems.push(layers.file.problem(key.span(), "camera.name", message));
@@ -103,7 +105,9 @@ impl<'a> Camera<'a> {
         match origin(key).or_else(|| origin(partner)) {
             Some(Origin::File(at)) => self.layers.file.problem(at, &name, message),
             Some(Origin::Environment(variable)) => Problem::elsewhere("environment", &variable, message),
-            Some(Origin::Default) | None => self.layers.file.problem(self.own.and_then(|it| it.span.clone()), &name, message),
+            Some(Origin::Default) | None => {
+                self.layers.file.problem(self.own.and_then(|it| it.span.clone()), &name, message)
+            }
         }
     }
 }

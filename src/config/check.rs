@@ -126,7 +126,12 @@ impl Layers {
         // Stable: what has no line comes last, in the order it was found.
         problems.sort_by_key(|it| it.line.unwrap_or(usize::MAX));
         let mut seen: Vec<Problem> = Vec::new();
-        problems.retain(|it| !seen.contains(it) && { seen.push(it.clone()); true });
+        problems.retain(|it| {
+            !seen.contains(it) && {
+                seen.push(it.clone());
+                true
+            }
+        });
         problems
     }
 

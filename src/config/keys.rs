@@ -35,43 +35,58 @@ pub(super) struct Key {
 /// The sections that are a plain table, by name.
 pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     ("state", &[key("dir", Kind::Text(filled))]),
-    ("models", &[
-        key("dir", Kind::Text(anything)),
-        key("featurizer", Kind::Text(file_stem)),
-        key("runtime", Kind::Text(filled)),
-    ]),
-    ("featurizer", &[
-        key("workers", Kind::Int(0, 256)),
-        key("max_batch", Kind::Int(1, 256)),
-        key("queue_frames", Kind::Int(1, 1000)),
-    ]),
+    (
+        "models",
+        &[
+            key("dir", Kind::Text(anything)),
+            key("featurizer", Kind::Text(file_stem)),
+            key("runtime", Kind::Text(filled)),
+        ],
+    ),
+    (
+        "featurizer",
+        &[
+            key("workers", Kind::Int(0, 256)),
+            key("max_batch", Kind::Int(1, 256)),
+            key("queue_frames", Kind::Int(1, 1000)),
+        ],
+    ),
     ("web", &[key("listen", Kind::Text(listen)), key("allowed_hosts", Kind::Texts(host))]),
     ("output", &[key("format", Kind::Choice(&["auto", "text", "json", "none"]))]),
     ("log", &[key("filter", Kind::Text(filter))]),
     ("camera_defaults", CAMERA_DEFAULTS),
     ("gate", GATE),
-    ("novelty", &[
-        key("whole", Kind::Float(0.0, 2.0)),
-        key("crop", Kind::Float(0.0, 2.0)),
-        key("sigma", Kind::Float(0.0, 100.0)),
-        key("bank", Kind::Int(1, 10_000)),
-        key("renew_secs", Kind::Float(0.1, 86_400.0)),
-    ]),
-    ("events", &[
-        key("gap_secs", Kind::Float(0.1, 3_600.0)),
-        key("open_looks", Kind::Int(1, 1000)),
-        key("max_secs", Kind::Float(1.0, 86_400.0)),
-        key("threshold", Kind::Float(0.0, 1.0)),
-        key("save_secs", Kind::Float(0.1, 5.0)),
-    ]),
-    ("store", &[
-        key("max_embeddings", Kind::Int(1, 10_000)),
-        key("max_pictures", Kind::Int(1, 1000)),
-        key("blanks_per_hour", Kind::Int(0, 3600)),
-        key("media_max_mb", Kind::Int(10, 100_000_000)),
-        key("picture_px", Kind::Int(64, 8192)),
-        key("jpeg_quality", Kind::Int(1, 100)),
-    ]),
+    (
+        "novelty",
+        &[
+            key("whole", Kind::Float(0.0, 2.0)),
+            key("crop", Kind::Float(0.0, 2.0)),
+            key("sigma", Kind::Float(0.0, 100.0)),
+            key("bank", Kind::Int(1, 10_000)),
+            key("renew_secs", Kind::Float(0.1, 86_400.0)),
+        ],
+    ),
+    (
+        "events",
+        &[
+            key("gap_secs", Kind::Float(0.1, 3_600.0)),
+            key("open_looks", Kind::Int(1, 1000)),
+            key("max_secs", Kind::Float(1.0, 86_400.0)),
+            key("threshold", Kind::Float(0.0, 1.0)),
+            key("save_secs", Kind::Float(0.1, 5.0)),
+        ],
+    ),
+    (
+        "store",
+        &[
+            key("max_embeddings", Kind::Int(1, 10_000)),
+            key("max_pictures", Kind::Int(1, 1000)),
+            key("blanks_per_hour", Kind::Int(0, 3600)),
+            key("media_max_mb", Kind::Int(10, 100_000_000)),
+            key("picture_px", Kind::Int(64, 8192)),
+            key("jpeg_quality", Kind::Int(1, 100)),
+        ],
+    ),
 ];
 
 /// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.
@@ -183,10 +198,9 @@ pub(super) fn moment(text: &str, zone: &TimeZone) -> Result<jiff::Timestamp, Str
         return Ok(time);
     }
     let local = text.parse::<jiff::civil::DateTime>();
-    local
-        .and_then(|it| it.to_zoned_datetime(zone.clone()))
-        .map(|it| it.timestamp())
-        .map_err(|_| format!("must be a day or a time, as 2026-03-01 or 2026-03-01T14:00:00Z, is \"{}\"", text.escape_debug()))
+    local.and_then(|it| it.to_zoned_datetime(zone.clone())).map(|it| it.timestamp()).map_err(|_| {
+        format!("must be a day or a time, as 2026-03-01 or 2026-03-01T14:00:00Z, is \"{}\"", text.escape_debug())
+    })
 }
 
 /// A camera's name: `[A-Za-z0-9._-]{1,64}`.
@@ -209,9 +223,12 @@ pub(super) fn uri(uri: &str) -> Result<(), String> {
         }
         _ => {
             // What stands before "://" is shown only if it can be nothing but a scheme.
-            let shown = scheme.len() <= 12 && scheme.bytes().all(|it| it.is_ascii_alphanumeric() || b"+-.".contains(&it));
+            let shown =
+                scheme.len() <= 12 && scheme.bytes().all(|it| it.is_ascii_alphanumeric() || b"+-.".contains(&it));
             let is = if shown { format!(", is {scheme}") } else { String::new() };
-            Err(format!("must begin with rtsp, rtsps, http, https or file and \"://\", or be a path such as /dev/video0{is}"))
+            Err(format!(
+                "must begin with rtsp, rtsps, http, https or file and \"://\", or be a path such as /dev/video0{is}"
+            ))
         }
     }
 }

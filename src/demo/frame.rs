@@ -2,7 +2,9 @@
 
 /// A width or height that the reserve cannot draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("reserve: {width}x{height} px is no size for a scene: width 160..=3840 in steps of 8, height 120..=2160 in steps of 2")]
+#[error(
+    "reserve: {width}x{height} px is no size for a scene: width 160..=3840 in steps of 8, height 120..=2160 in steps of 2"
+)]
 pub struct SizeError {
     /// Asked for, px.
     pub width: usize,
@@ -127,7 +129,9 @@ mod tests {
         let mut picture = I420::new(Size::new(160, 120).unwrap());
         let (y, u, v) = picture.planes();
         let [cy, cu, cv] = yuv([0.8, 0.4, 0.2]);
-        (y.fill(cy), u.fill(cu), v.fill(cv));
+        y.fill(cy);
+        u.fill(cu);
+        v.fill(cv);
         let rgb = picture.to_rgb();
         for (got, want) in rgb[..3].iter().zip([204, 102, 51]) {
             assert!(got.abs_diff(want) <= 3, "{:?}", &rgb[..3]);

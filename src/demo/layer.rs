@@ -169,7 +169,8 @@ impl Water {
             let scale = height as f32 * (0.12 + 0.3 * down);
             for column in 0..wide {
                 let (x, y) = (column as f32 / scale, row as f32 / scale * 4.0);
-                let colour = super::plate::mix(far, near, down + (noise::fractal(seed, x * 0.4, y * 0.5, 3) - 0.5) * 0.5);
+                let colour =
+                    super::plate::mix(far, near, down + (noise::fractal(seed, x * 0.4, y * 0.5, 3) - 0.5) * 0.5);
                 surface.push(yuv(colour)[0]);
                 for (sheet, ripples) in ripples.iter_mut().enumerate() {
                     let ripple = noise::fractal(seed ^ (7 + sheet as u64), x * 1.6, y * 2.6, 2) - 0.5;
@@ -213,7 +214,7 @@ impl Water {
             let two = &self.ripples[1][at + glide(-33.0)..][..self.width];
             let strength = (force * 16.0) as i16;
             for (((line, &surface), &one), &two) in line.iter_mut().zip(surface).zip(one).zip(two) {
-                *line = (i16::from(surface) + ((one + two) * strength >> 4)).clamp(16, 235) as u8;
+                *line = (i16::from(surface) + (((one + two) * strength) >> 4)).clamp(16, 235) as u8;
             }
             let to = (self.top + row) * self.width;
             blend(&mut luma[to..to + self.width], &line, &self.mask[0][row * self.width..][..self.width]);

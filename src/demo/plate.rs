@@ -72,19 +72,6 @@ impl Plate {
         }
     }
 
-    /// A soft ellipse.
-    pub(super) fn blob(&mut self, (x, y): (f32, f32), (rx, ry): (f32, f32), colour: Rgb, opacity: f32, softness: f32) {
-        for row in (y - ry) as i32..=(y + ry) as i32 {
-            for column in (x - rx) as i32..=(x + rx) as i32 {
-                let (dx, dy) = ((column as f32 - x) / rx.max(0.5), (row as f32 - y) / ry.max(0.5));
-                let inside = 1.0 - (dx * dx + dy * dy).sqrt();
-                if inside > 0.0 {
-                    self.dab(column, row, colour, opacity * (inside / softness.max(0.01)).min(1.0));
-                }
-            }
-        }
-    }
-
     /// A leaf: a slender ellipse along a direction (radians), lighter on one side of its rib.
     pub(super) fn leaf(&mut self, (x, y): (f32, f32), length: f32, angle: f32, colour: Rgb) {
         let (sin, cos) = angle.sin_cos();

@@ -30,14 +30,16 @@ impl Relay {
         let clips: Vec<Arc<Vec<Vec<u8>>>> =
             (0..N_CLIPS.min(n)).map(|it| encode(it as u64).map(Arc::new)).collect::<Result<_, _>>()?;
         let server = Server::start()?;
-        let caps = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au").build();
+        let caps =
+            gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au").build();
         let mut cameras = Vec::new();
         for i in 0..n {
             let (name, clip) = (format!("camera-{i:02}"), Arc::clone(&clips[i % clips.len()]));
             // Each begins elsewhere, so that key frames do not come all at once.
             let offset = i * 17 / 10 * 10;
-            let show: Show =
-                Arc::new(move |secs| clip.get(((secs * f64::from(FPS)).round() as usize + offset) % clip.len()).cloned());
+            let show: Show = Arc::new(move |secs| {
+                clip.get(((secs * f64::from(FPS)).round() as usize + offset) % clip.len()).cloned()
+            });
             let pipeline = "h264parse ! rtph264pay name=pay0 pt=96 config-interval=1";
             let uri = server.mount(&name, caps.clone(), pipeline, FPS, show)?;
             cameras.push((name, uri));
@@ -60,7 +62,8 @@ fn encode(seed: u64) -> Result<Vec<Vec<u8>>, DemoError> {
          x264enc tune=zerolatency speed-preset=ultrafast bitrate=900 key-int-max=10 threads=1 ! \
          h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=out sync=false"
     );
-    let pipeline = gst::parse::launch(&description)?.downcast::<gst::Pipeline>().map_err(|_| DemoError::Stream(description))?;
+    let pipeline =
+        gst::parse::launch(&description)?.downcast::<gst::Pipeline>().map_err(|_| DemoError::Stream(description))?;
     let find = |name: &str| pipeline.by_name(name).ok_or_else(|| DemoError::Stream(format!("no element {name}")));
     let wrong = |_| DemoError::Stream("the encoder has other ends".into());
     let input = find("in")?.downcast::<gst_app::AppSrc>().map_err(wrong)?;

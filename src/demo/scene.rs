@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::DemoError;
 use super::animals::{self, Gait};
 use super::frame::{I420, Size};
 use super::layer::{Layer, Water, Wind};
@@ -9,7 +10,6 @@ use super::noise;
 use super::plate::{Plate, Rgb, mix};
 use super::script::{self, TrueVisit, Visit};
 use super::sprite::{Light, Pose, Sprite};
-use super::DemoError;
 use crate::domain::Modality;
 
 /// Where a camera hangs.
@@ -84,7 +84,12 @@ impl Scene {
                 let cut = visit.animal.cut_out(stamps)?;
                 let tall = size.height() as f32 * visit.distance.height() * visit.animal.stature;
                 let wide = tall * cut.width() as f32 / cut.height() as f32;
-                let sprite = Sprite::new(&cut, visit.animal.looks_right, (wide as usize, tall as usize), light(place, visit.distance))?;
+                let sprite = Sprite::new(
+                    &cut,
+                    visit.animal.looks_right,
+                    (wide as usize, tall as usize),
+                    light(place, visit.distance),
+                )?;
                 Ok((visit, sprite))
             })
             .collect::<Result<Vec<_>, DemoError>>()?;
@@ -119,7 +124,7 @@ impl Scene {
             water.draw(&mut picture, self.wind, secs);
         }
         let mut there: Vec<&(Visit, Sprite)> = self.visits.iter().filter(|it| it.0.at(secs).is_some()).collect();
-        there.sort_by(|a, b| b.0.distance.cmp(&a.0.distance));
+        there.sort_by_key(|it| std::cmp::Reverse(it.0.distance));
         let mut next = 0;
         for (visit, sprite) in there {
             let ground = visit.distance.ground();
@@ -162,7 +167,8 @@ impl Scene {
 
     /// Clouds and the sensor's noise.
     fn expose(&self, picture: &mut I420, secs: f64) {
-        let cloud = if self.place == Place::Trail { 0.0 } else { noise::line(self.seed ^ 0xC1, secs as f32 / 25.0) * 9.0 };
+        let cloud =
+            if self.place == Place::Trail { 0.0 } else { noise::line(self.seed ^ 0xC1, secs as f32 / 25.0) * 9.0 };
         let frame = (secs * 1000.0) as i64;
         let (width, height) = (self.size.width(), self.size.height());
         let luma = picture.planes().0;
@@ -269,7 +275,13 @@ fn paint_layers(seed: u64, place: Place, size: Size) -> Vec<Layer> {
             let colour = mix(dark, bright, 0.35 + 0.65 * of(3));
             let lit = if place == Place::Trail { 0.55 + 0.35 * depth } else { 1.0 };
             let root = plate.height as f32 - 1.0;
-            plate.blade((x, root), tall_px * (0.45 + 0.8 * of(4)), (of(5) - 0.5) * tall_px * 0.7, 1.2 + 2.6 * depth * of(6), colour.map(|it| it * lit));
+            plate.blade(
+                (x, root),
+                tall_px * (0.45 + 0.8 * of(4)),
+                (of(5) - 0.5) * tall_px * 0.7,
+                1.2 + 2.6 * depth * of(6),
+                colour.map(|it| it * lit),
+            );
         }
         let sway = tall_px * if place == Place::Waterhole { 0.32 } else { 0.22 };
         Layer::new(&plate, 0.0, depth * height - plate.height as f32, depth, sway, n as u64)

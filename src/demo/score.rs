@@ -132,7 +132,8 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<10} {:>7} {:>7}  {:<34} {:>7} {:>7}  seen as", "camera", "from", "to", "truth", "from", "to")?;
         for (truth, seen) in &self.rows {
-            let who: Vec<String> = truth.visits.iter().map(|it| format!("{} ({:?})", it.species, it.distance).to_lowercase()).collect();
+            let who: Vec<String> =
+                truth.visits.iter().map(|it| format!("{} ({:?})", it.species, it.distance).to_lowercase()).collect();
             write!(f, "{:<10} {:>7.1} {:>7.1}  {:<34}", truth.camera, truth.from_secs, truth.to_secs, who.join(", "))?;
             match seen {
                 Some(it) => writeln!(f, " {:>7.1} {:>7.1}  {}", it.from_secs, it.to_secs, it.labels.join(", "))?,
@@ -140,15 +141,35 @@ impl fmt::Display for Score {
             }
         }
         for it in &self.false_events {
-            writeln!(f, "{:<10} {:>7} {:>7}  {:<34} {:>7.1} {:>7.1}  {}", it.camera, "", "", "nothing", it.from_secs, it.to_secs, it.labels.join(", "))?;
+            writeln!(
+                f,
+                "{:<10} {:>7} {:>7}  {:<34} {:>7.1} {:>7.1}  {}",
+                it.camera,
+                "",
+                "",
+                "nothing",
+                it.from_secs,
+                it.to_secs,
+                it.labels.join(", ")
+            )?;
         }
         let percent = |(part, all): (usize, usize)| if all == 0 { 0.0 } else { 100.0 * part as f64 / all as f64 };
         writeln!(f)?;
         let found = (self.n_found(), self.n_true());
-        writeln!(f, "events found: {} of {} ({:.0} %); merged or split: {}; false: {}", found.0, found.1, percent(found), self.n_split, self.n_false)?;
+        writeln!(
+            f,
+            "events found: {} of {} ({:.0} %); merged or split: {}; false: {}",
+            found.0,
+            found.1,
+            percent(found),
+            self.n_split,
+            self.n_false
+        )?;
         let named = (self.n_named(), self.n_found());
         writeln!(f, "every species right: {} of {} found ({:.0} %)", named.0, named.1, percent(named))?;
-        let farthest = |it: &TrueEvent| it.visits.iter().map(|it| it.distance).min().map_or(String::new(), |it| format!("{it:?}").to_lowercase());
+        let farthest = |it: &TrueEvent| {
+            it.visits.iter().map(|it| it.distance).min().map_or(String::new(), |it| format!("{it:?}").to_lowercase())
+        };
         for (title, by) in [
             ("by distance", self.recall_by(farthest)),
             ("by modality", self.recall_by(|it| format!("{:?}", it.visits[0].modality).to_lowercase())),
@@ -169,7 +190,15 @@ mod tests {
 
     fn visit(species: &'static str, from_secs: f64, to_secs: f64) -> TrueVisit {
         let (camera, scientific_name) = ("trail".into(), "");
-        TrueVisit { camera, species, scientific_name, from_secs, to_secs, distance: Distance::Mid, modality: Modality::Infrared }
+        TrueVisit {
+            camera,
+            species,
+            scientific_name,
+            from_secs,
+            to_secs,
+            distance: Distance::Mid,
+            modality: Modality::Infrared,
+        }
     }
 
     fn seen(from_secs: f64, to_secs: f64, label: &str) -> SeenEvent {
@@ -189,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_split_a_merger_and_a_false_event_are_errors() {
-        let split = Score::new(&[visit("badger", 10.0, 30.0)], &[seen(10.0, 18.0, "badger"), seen(22.0, 30.0, "badger")]);
+        let split =
+            Score::new(&[visit("badger", 10.0, 30.0)], &[seen(10.0, 18.0, "badger"), seen(22.0, 30.0, "badger")]);
         assert_eq!(counts(&split), (1, 0, 0, 2, 0));
         let truth = [visit("badger", 10.0, 20.0), visit("red fox", 25.0, 35.0)];
         assert_eq!(counts(&Score::new(&truth, &[seen(10.0, 35.0, "badger")])), (2, 0, 0, 1, 0));

@@ -60,7 +60,14 @@ impl Server {
     }
 
     /// Adds a stream at `/name`: what `show` gives goes as `caps` through `pipeline`, which ends in a payloader.
-    pub(super) fn mount(&self, name: &str, caps: gst::Caps, pipeline: &str, fps: u32, show: Show) -> Result<String, DemoError> {
+    pub(super) fn mount(
+        &self,
+        name: &str,
+        caps: gst::Caps,
+        pipeline: &str,
+        fps: u32,
+        show: Show,
+    ) -> Result<String, DemoError> {
         let mounts = self.server.mount_points().ok_or_else(|| DemoError::Stream("the server has no mounts".into()))?;
         let factory = rtsp::RTSPMediaFactory::new();
         factory.set_launch(&format!("( appsrc name=show is-live=true format=time do-timestamp=true max-buffers=2 leaky-type=downstream ! {pipeline} )"));
@@ -71,7 +78,8 @@ impl Server {
             let Some(source) = source.and_then(|it| it.downcast::<gst_app::AppSrc>().ok()) else { return };
             source.set_caps(Some(&caps));
             let (show, over) = (Arc::clone(&show), Arc::clone(&over));
-            let fed = thread::Builder::new().name("show".into()).spawn(move || feed(&source, fps, started, &show, &over));
+            let fed =
+                thread::Builder::new().name("show".into()).spawn(move || feed(&source, fps, started, &show, &over));
             if let Err(error) = fed {
                 tracing::error!(%error, "a simulated camera could not be started");
             }
@@ -141,7 +149,8 @@ impl Reserve {
     pub fn start(config: &ReserveConfig) -> Result<Reserve, DemoError> {
         let size = Size::new(config.size.0, config.size.1)?;
         let scenes: Vec<(Place, Arc<Scene>)> = thread::scope(|scope| {
-            let paint = |place: Place| scope.spawn(move || Scene::new(config.seed, place, size, config.secs, config.animals));
+            let paint =
+                |place: Place| scope.spawn(move || Scene::new(config.seed, place, size, config.secs, config.animals));
             let painting: Vec<_> = Place::ALL.into_iter().map(|place| (place, paint(place))).collect();
             painting
                 .into_iter()

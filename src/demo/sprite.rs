@@ -53,10 +53,16 @@ pub(super) struct Sprite {
 
 impl Sprite {
     /// Scales a cut-out to `width` x `height` px and puts it into the light.
-    pub(super) fn new(cut: &RgbaImage, looks_right: bool, (width, height): (usize, usize), light: Light) -> Result<Sprite, DemoError> {
+    pub(super) fn new(
+        cut: &RgbaImage,
+        looks_right: bool,
+        (width, height): (usize, usize),
+        light: Light,
+    ) -> Result<Sprite, DemoError> {
         let (width, height) = (width.max(4), height.max(4));
         let scaling = |error: &dyn std::fmt::Display| DemoError::Scaling(error.to_string());
-        let source = ImageRef::new(cut.width(), cut.height(), cut.as_raw(), PixelType::U8x4).map_err(|it| scaling(&it))?;
+        let source =
+            ImageRef::new(cut.width(), cut.height(), cut.as_raw(), PixelType::U8x4).map_err(|it| scaling(&it))?;
         let mut target = Image::new(width as u32, height as u32, PixelType::U8x4);
         // Bilinear is what a cheap lens does; transparent pixels lend no colour (the resizer multiplies by alpha).
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));

@@ -284,7 +284,8 @@ impl Contract {
                            the sha256 of its file";
                 return Err(self.refuse(field, why));
             }
-            if !hash.is_empty() && !(hash.len() == 64 && hash.bytes().all(|it| it.is_ascii_hexdigit())) {
+            let is_sha256 = hash.len() == 64 && hash.bytes().all(|it| it.is_ascii_hexdigit());
+            if !(hash.is_empty() || is_sha256) {
                 return Err(self.refuse(field, "is not a sha256: 64 hexadecimal digits"));
             }
         }

@@ -51,7 +51,7 @@ pub(crate) fn still(camera: &Arc<CameraMetrics>, name: &str, number: u64, image:
 
 /// The whole of a frame, as a candidate.
 pub(crate) fn whole(frame: &Arc<Frame>) -> Candidate {
-    Candidate { view: View::Whole, area: frame.picture.area(), frame: Arc::clone(frame) }
+    Candidate { view: View::Whole, cell: None, area: frame.picture.area(), frame: Arc::clone(frame) }
 }
 
 /// A look at a frame: whole, then `crops` crops, each with its empty scene.
@@ -66,7 +66,7 @@ pub(crate) fn look_at(frame: Arc<Frame>, crops: usize) -> Look {
         modality: Modality::Colour,
         method: CaptureMethod::ActivityDetection,
         motion: 0.1,
-        brightness: 0.5,
+        light: 2,
         candidates,
     }
 }

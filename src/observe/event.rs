@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::config::EventsConfig;
 use crate::domain::{
-    CameraName, Change, Event, EventState, EventUpdate, Generation, Keepsake, Modality, Observation, ObservationType, View,
+    CameraName, Change, Event, EventState, EventUpdate, Generation, Keepsake, Modality, Observation, ObservationType,
+    View,
 };
 use crate::infer::predict::{PRESENT, Prediction};
 use crate::observe::track::Tracks;
@@ -223,8 +224,7 @@ impl Open {
         };
         let (saved, changed) = (frame.elapsed, frame.elapsed);
         let (best, pictured) = (Vec::new(), None);
-        let mut open =
-            Open { event, tracks, first: saved, last: saved, n_infrared: 0, saved, changed, pictured, best };
+        let mut open = Open { event, tracks, first: saved, last: saved, n_infrared: 0, saved, changed, pictured, best };
         let mut kept = Vec::new();
         kept.extend(open.note(first));
         for look in rest {
@@ -348,7 +348,9 @@ fn keepsakes(prediction: &Prediction, picture: bool) -> Vec<Keepsake> {
     let crop = crops.max_by(|a, b| a.presence.total_cmp(&b.presence)).filter(|it| it.presence >= SUSTAINS);
     let mut kept = Vec::new();
     // The whole frame ranks just behind its crop: people want to see the animal first.
-    kept.extend(prediction.seen.first().map(|it| keep(it.candidate_idx, if crop.is_some() { score * 0.9 } else { score })));
+    kept.extend(
+        prediction.seen.first().map(|it| keep(it.candidate_idx, if crop.is_some() { score * 0.9 } else { score })),
+    );
     kept.extend(crop.map(|it| keep(it.candidate_idx, score)));
     kept
 }

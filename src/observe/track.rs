@@ -54,7 +54,8 @@ impl Tracks {
             } else {
                 let near = |(_, it): &(usize, &Track)| it.near(&candidate.area, now);
                 let free = self.crops.iter().enumerate().filter(|(i, _)| !joined.contains(i)).filter(near);
-                let closest = free.min_by(|a, b| a.1.distance(&candidate.area).total_cmp(&b.1.distance(&candidate.area)));
+                let closest =
+                    free.min_by(|a, b| a.1.distance(&candidate.area).total_cmp(&b.1.distance(&candidate.area)));
                 let idx = closest.map(|(i, _)| i).unwrap_or_else(|| {
                     self.crops.push(new);
                     self.crops.len() - 1
@@ -116,7 +117,8 @@ impl Track {
     fn add(&mut self, head: &Arc<Head>, area: Area, now: Duration, presence: f32, probabilities: &[f32]) {
         if self.head.generation() != head.generation() || self.sum.len() != probabilities.len() {
             // A new head was promoted in mid-event: its classes are other ones, so it starts anew.
-            *self = Track { head: Arc::clone(head), sum: vec![0.0; probabilities.len()], weight: 0.0, n_looks: 0, ..*self };
+            *self =
+                Track { head: Arc::clone(head), sum: vec![0.0; probabilities.len()], weight: 0.0, n_looks: 0, ..*self };
         }
         self.area = area;
         self.last = now;
@@ -141,9 +143,7 @@ impl Track {
                 let kind = kind_of(&class);
                 Observation { kind, class: Some(class), probability, hint: None, generation }
             }
-            hint => {
-                Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation }
-            }
+            hint => Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation },
         }
     }
 }

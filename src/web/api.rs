@@ -57,7 +57,9 @@ pub(super) async fn cameras(State(app): State<App>) -> Response {
 
 pub(super) async fn events(State(app): State<App>, Query(window): Query<Window>) -> Response {
     let limit = window.limit.unwrap_or(50).clamp(1, MAX_EVENTS);
-    on_disk(move || app.store.latest_events(limit, window.before)).await.map_or_else(|it| it, |it| Json(it).into_response())
+    on_disk(move || app.store.latest_events(limit, window.before))
+        .await
+        .map_or_else(|it| it, |it| Json(it).into_response())
 }
 
 pub(super) async fn event(State(app): State<App>, Path(id): Path<Uuid>) -> Response {
@@ -70,10 +72,13 @@ pub(super) async fn event(State(app): State<App>, Path(id): Path<Uuid>) -> Respo
 
 /// A picture; what is asked for is an identity, never a path.
 pub(super) async fn media(State(app): State<App>, Path(id): Path<Uuid>) -> Response {
-    let read = move || Ok::<_, crate::observe::store::StoreError>(app.store.media_path(id)?.and_then(|it| std::fs::read(it).ok()));
+    let read = move || {
+        Ok::<_, crate::observe::store::StoreError>(app.store.media_path(id)?.and_then(|it| std::fs::read(it).ok()))
+    };
     match on_disk(read).await {
         Ok(Some(jpeg)) => {
-            let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
+            let headers =
+                [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
             (headers, jpeg).into_response()
         }
         Ok(None) => (StatusCode::NOT_FOUND, "no such picture\n").into_response(),

@@ -108,5 +108,9 @@ async fn ready(State(app): State<App>) -> Response {
     // A disk that was full may have room again: only a try tells.
     let writable = app.store.is_writable()
         || tokio::task::spawn_blocking(move || app.store.probe().is_ok()).await.unwrap_or(false);
-    if writable { "ready\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written\n").into_response() }
+    if writable {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written\n").into_response()
+    }
 }

@@ -16,7 +16,11 @@ fn refused(text: &str, args: &[&str]) -> (i32, String) {
     fs::write(&config, text).unwrap();
     let listen = format!("127.0.0.1:{}", free_port());
     let (code, _, message) = output(
-        eyeshine(&dir.path().join("state")).arg("--config").arg(&config).args(["run", "--for", "1s", "--listen", &listen]).args(args),
+        eyeshine(&dir.path().join("state"))
+            .arg("--config")
+            .arg(&config)
+            .args(["run", "--for", "1s", "--listen", &listen])
+            .args(args),
     );
     (code, message)
 }

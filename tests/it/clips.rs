@@ -63,7 +63,8 @@ fn the_grouse_s_visit_is_an_event_and_the_chicks_after_it_another() {
     assert!(chicks.0 - grouse.0 >= 13.0, "{spans:?}");
     // `classify` of a file tells times from the file's own start, so the bounds are exact there.
     let zero = Timestamp::UNIX_EPOCH;
-    let exact: Vec<(f64, f64)> = again.iter().map(|it| span(it, zero)).map(|(a, b)| (a % 86_400.0, b % 86_400.0)).collect();
+    let exact: Vec<(f64, f64)> =
+        again.iter().map(|it| span(it, zero)).map(|(a, b)| (a % 86_400.0, b % 86_400.0)).collect();
     assert_eq!(exact.len(), spans.len(), "run: {spans:?}, classify: {exact:?}");
     for (a, b) in exact.iter().zip(&spans) {
         assert!(((a.1 - a.0) - (b.1 - b.0)).abs() < 0.3, "run: {spans:?}, classify: {exact:?}");
@@ -81,7 +82,15 @@ fn a_stream_that_is_corrupted_raises_decode_errors_and_is_survived() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("torn.ts");
     let made = Command::new("gst-launch-1.0")
-        .args(["-q", "videotestsrc", "num-buffers=150", "pattern=ball", "!", "video/x-raw,width=640,height=360,framerate=25/1", "!"])
+        .args([
+            "-q",
+            "videotestsrc",
+            "num-buffers=150",
+            "pattern=ball",
+            "!",
+            "video/x-raw,width=640,height=360,framerate=25/1",
+            "!",
+        ])
         .args(["x264enc", "key-int-max=25", "!", "h264parse", "!", "mpegtsmux", "!", "filesink"])
         .arg(format!("location={}", file.display()))
         .status()
@@ -97,7 +106,8 @@ fn a_stream_that_is_corrupted_raises_decode_errors_and_is_survived() {
     }
     std::fs::write(&file, bytes).unwrap();
     let mut daemon = Daemon::run(&["--camera", &format!("torn={}", file.display())]);
-    daemon.wait("decode errors", 20, |it| it.metrics().sum("eyeshine_decode_errors_total", &[("camera", "torn")]) >= 1.0);
+    daemon
+        .wait("decode errors", 20, |it| it.metrics().sum("eyeshine_decode_errors_total", &[("camera", "torn")]) >= 1.0);
     daemon.wait("the end", 20, |it| {
         let metrics = it.metrics();
         ["ended", "reconnecting", "failed"].iter().any(|state| metrics.is_in_state("torn", state))

@@ -78,8 +78,11 @@ impl Daemon {
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(5))).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .into();
         let mut response = agent.get(format!("{}{path}", self.url)).call()?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     }
@@ -112,7 +115,13 @@ impl Daemon {
         let status = self.child.wait().unwrap();
         let took = before.elapsed();
         let log = self.log.iter().collect::<Vec<_>>().join("\n");
-        Ended { status, took, lines: self.lines.iter().collect(), log, state: std::mem::replace(&mut self.state, tempfile::tempdir().unwrap()) }
+        Ended {
+            status,
+            took,
+            lines: self.lines.iter().collect(),
+            log,
+            state: std::mem::replace(&mut self.state, tempfile::tempdir().unwrap()),
+        }
     }
 
     /// Waits for the end that it was told with `--for`.
@@ -120,7 +129,13 @@ impl Daemon {
         let before = Instant::now();
         let status = self.child.wait().unwrap();
         let log = self.log.iter().collect::<Vec<_>>().join("\n");
-        Ended { status, took: before.elapsed(), lines: self.lines.iter().collect(), log, state: std::mem::replace(&mut self.state, tempfile::tempdir().unwrap()) }
+        Ended {
+            status,
+            took: before.elapsed(),
+            lines: self.lines.iter().collect(),
+            log,
+            state: std::mem::replace(&mut self.state, tempfile::tempdir().unwrap()),
+        }
     }
 
     fn logged(&self) -> String {

@@ -10,7 +10,14 @@ fn moving(dir: &std::path::Path, name: &str, secs: u32) -> String {
     let file = dir.join(format!("{name}.mkv"));
     let made = Command::new("gst-launch-1.0")
         .args(["-q", "videotestsrc", &format!("num-buffers={}", secs * 15), "pattern=ball", "!"])
-        .args(["video/x-raw,width=640,height=360,framerate=15/1", "!", "x264enc", "speed-preset=ultrafast", "key-int-max=15", "!"])
+        .args([
+            "video/x-raw,width=640,height=360,framerate=15/1",
+            "!",
+            "x264enc",
+            "speed-preset=ultrafast",
+            "key-int-max=15",
+            "!",
+        ])
         .args(["matroskamux", "!", "filesink"])
         .arg(format!("location={}", file.display()))
         .status()

@@ -31,7 +31,8 @@ fn prove_busy_cameras_share_the_featurizer_fairly_and_memory_is_flat() {
     std::thread::sleep(Duration::from_secs(secs));
     let (after, late_mib) = (daemon.metrics(), resident_mib(daemon.pid()));
     let grown = |what: &str, name: &str| {
-        let of = |it: &crate::daemon::Metrics| it.sum(&format!("eyeshine_camera_frames_{what}_total"), &[("camera", name)]);
+        let of =
+            |it: &crate::daemon::Metrics| it.sum(&format!("eyeshine_camera_frames_{what}_total"), &[("camera", name)]);
         of(&after) - of(&before)
     };
     let ungated: f64 = cameras.iter().map(|(it, _)| grown("received", it) - grown("gated", it)).sum();

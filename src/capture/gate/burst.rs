@@ -79,8 +79,7 @@ fn analysed(frame: &Frame, scene: &Scene, resizer: &mut Resizer) -> Result<(Vec<
 fn differing(config: &CameraConfig, frame: &Frame, luma: &[u8], median: &[u8]) -> Vec<Region> {
     let scene = Scene::new(config, (frame.picture.width(), frame.picture.height()));
     let least = config.gate.min_luma * LUMA_FACTOR;
-    let mut moving: Vec<bool> =
-        luma.iter().zip(median).map(|(a, b)| f32::from(a.abs_diff(*b)) > least).collect();
+    let mut moving: Vec<bool> = luma.iter().zip(median).map(|(a, b)| f32::from(a.abs_diff(*b)) > least).collect();
     let n = moving.iter().filter(|it| **it).count();
     if n as f32 > config.gate.max_area * moving.len() as f32 {
         return Vec::new();

@@ -21,7 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new(change: impl FnOnce(&mut CameraConfig)) -> Bench {
-        let mut config = crate::config::load::camera("garden", "file:///dev/null");
+        let mut config = crate::capture::testing::config("/dev/null");
         change(&mut config);
         let metrics = Metrics::new();
         let camera = metrics.camera("garden");
@@ -103,7 +103,8 @@ fn what_moves_gives_a_cell_that_holds_it_and_brings_its_empty_looks_along_once()
 fn a_standing_animal_is_still_seen_by_its_pixels_after_half_a_minute() {
     let mut bench = Bench::new(|_| {});
     bench.settle(60);
-    let seen = (0..150).filter(|_| bench.frame(90, |it| square(it, 300, 200, 40)).is_some_and(|it| it.motion > 0.0)).count();
+    let seen =
+        (0..150).filter(|_| bench.frame(90, |it| square(it, 300, 200, 40)).is_some_and(|it| it.motion > 0.0)).count();
     assert!(seen >= 140, "{seen} of 150");
 }
 
@@ -143,7 +144,13 @@ fn wind_that_goes_on_is_learned() {
         }
     };
     let regions = |bench: &mut Bench, from: u32, to: u32| -> usize {
-        (from..to).map(|n| bench.frame(90, |it| sway(n, it)).map_or(0, |it| it.candidates.iter().filter(|c| c.view == View::Crop).count())).sum()
+        (from..to)
+            .map(|n| {
+                bench
+                    .frame(90, |it| sway(n, it))
+                    .map_or(0, |it| it.candidates.iter().filter(|c| c.view == View::Crop).count())
+            })
+            .sum()
     };
     regions(&mut bench, 0, 150);
     let late = regions(&mut bench, 150, 250);
@@ -173,6 +180,8 @@ fn grey_pictures_are_infrared_and_the_switch_makes_no_motion() {
 fn a_new_picture_size_in_mid_stream_starts_anew() {
     let mut bench = Bench::new(|_| {});
     bench.settle(30);
-    let look = (0..6).find_map(|_| bench.still(RgbImage::from_pixel(321, 243, Rgb([90, 120, 60])))).expect("a time-lapse look");
+    let look = (0..6)
+        .find_map(|_| bench.still(RgbImage::from_pixel(321, 243, Rgb([90, 120, 60]))))
+        .expect("a time-lapse look");
     assert_eq!((look.candidates[0].area.width, look.candidates[0].area.height), (321.0, 243.0));
 }

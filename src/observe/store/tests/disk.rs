@@ -133,8 +133,7 @@ impl Daemon {
         let (tell, told) = unbounded();
         let (updates, input) = bounded(4);
         let witness: Vec<Box<dyn Sink>> = vec![Box::new(Witness(tell, store.clone()))];
-        let recorder =
-            spawn_recorder(input, store.clone(), witness, FEATURIZER.into(), Arc::clone(&metrics)).unwrap();
+        let recorder = spawn_recorder(input, store.clone(), witness, FEATURIZER.into(), Arc::clone(&metrics)).unwrap();
         Daemon { store, metrics, updates, told, recorder }
     }
 
