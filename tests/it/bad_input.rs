@@ -69,8 +69,12 @@ fn several_config_problems_are_listed_at_once_with_file_line_and_key() {
 #[test]
 fn a_good_config_passes() {
     let state = tempfile::tempdir().unwrap();
-    let (code, _, err) = output(eyeshine(state.path()).args(["--config", "config/example.toml", "check-config"]));
-    assert!(code == 0 || err.contains("password_file"), "{code}: {err}");
+    let mut command = eyeshine(state.path());
+    command.args(["--config", "config/example.toml", "check-config"]);
+    let (code, _, err) = output(command.env("FEEDER_PASSWORD", "hidden"));
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = output(command.env_remove("FEEDER_PASSWORD"));
+    assert!(code == CONFIG && err.contains("FEEDER_PASSWORD"), "{code}: {err}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The flows, on the real binary: real GStreamer, RTSP, ONNX Runtime, SQLite and HTTP. One binary, a module a flow.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod bad_input;
 mod clips;
