@@ -53,7 +53,10 @@ impl Backlog {
     /// Adds what could not be saved, or joins it to what waits of the same event. Frames are let go of: they hold a
     /// decoder's buffers.
     pub(super) fn add(&mut self, mut new: Pending) -> Lost {
-        let mut lost = Lost { pictures: new.pieces.iter_mut().filter_map(|it| it.forget_frame().then_some(())).count(), ..Lost::default() };
+        let mut lost = Lost {
+            pictures: new.pieces.iter_mut().filter_map(|it| it.forget_frame().then_some(())).count(),
+            ..Lost::default()
+        };
         let room = MOST_PIECES - self.pieces;
         lost.vectors = new.pieces.len().saturating_sub(room);
         new.pieces.truncate(room);

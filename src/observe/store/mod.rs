@@ -36,9 +36,9 @@ use deployment::Deployment;
 
 pub use error::StoreError;
 pub(crate) use piece::Piece;
-pub(crate) use skipped::WRITE;
 pub use read::{Counts, Reader, StoredEvent};
 pub use save::Saved;
+pub(crate) use skipped::WRITE;
 
 /// The database, below the state folder.
 const DATABASE: &str = "eyeshine.db";

@@ -125,7 +125,8 @@ fn crops_and_empty_squares_keep_their_kind() {
     update.keepsakes.iter_mut().for_each(|it| it.picture = false);
     store.save(&update, FEATURIZER).unwrap();
     for view in ["whole", "crop", "empty"] {
-        let sql = format!("SELECT count(*) FROM media WHERE view = '{view}' AND modality = 'infrared' AND file IS NULL");
+        let sql =
+            format!("SELECT count(*) FROM media WHERE view = '{view}' AND modality = 'infrared' AND file IS NULL");
         assert_eq!(number(&raw(dir.path()), &sql), 1, "{view}");
     }
 }

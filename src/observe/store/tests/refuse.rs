@@ -118,7 +118,7 @@ fn files_and_rows_are_brought_together_again_at_the_start() {
     fs::write(&stray, b"stray").unwrap();
     fs::write(stray.with_extension("tmp"), b"half").unwrap();
     let (store, metrics) = fixture::open(dir.path());
-    assert_eq!(files(dir.path()), [kept.clone()]);
+    assert_eq!(files(dir.path()), std::slice::from_ref(&kept));
     assert_eq!(store.event(update.event.id).unwrap().unwrap().event.media, [update.keepsakes[0].id]);
     assert_eq!(metrics.media_bytes.get() as u64, kept.metadata().unwrap().len());
 }
@@ -144,7 +144,9 @@ fn a_folder_that_cannot_be_written_is_refused_with_its_name() {
     mode(&program, 0o755);
     let (empty, used, locked) = (dir.path().join("empty"), dir.path().join("used"), dir.path().join("locked"));
     // Nothing may be made in it; the folder may be written, its database not; and it may not even be looked into.
-    [&empty, &used, &locked].map(|it| fs::create_dir(it).unwrap());
+    for folder in [&empty, &used, &locked] {
+        fs::create_dir(folder).unwrap();
+    }
     fixture::open(&used);
     mode(&used.join("eyeshine.db"), 0o444);
     mode(&used.join("lock"), 0o666);
