@@ -93,13 +93,13 @@ fn look(frame: &Arc<Frame>) -> Look {
         modality: Modality::Colour,
         method: CaptureMethod::ActivityDetection,
         motion: 0.1,
-        brightness: 0.5,
+        light: 2,
         candidates: vec![whole(frame)],
     }
 }
 
 fn whole(frame: &Arc<Frame>) -> Candidate {
-    Candidate { view: View::Whole, area: frame.picture.area(), frame: Arc::clone(frame) }
+    Candidate { view: View::Whole, cell: None, area: frame.picture.area(), frame: Arc::clone(frame) }
 }
 
 /// Candidates a second of the saturated pool, from the queue to the end of the order.

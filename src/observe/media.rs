@@ -21,6 +21,10 @@ const FOLDER: &str = "media";
 const UNFINISHED: &str = "tmp";
 /// The file by which [`MediaFolder::probe`] tries the folder.
 const PROBE: &str = "probe";
+/// Bytes of a disk that pictures leave free, at most: a full disk shall still have room for events.
+const RESERVE_BYTES: u64 = 64_000_000;
+/// The same as a share of the whole disk, for small ones: a twentieth.
+const RESERVE_SHARE: u64 = 20;
 /// Stray files that a crash can explain: one save's pictures, or one batch of deleted ones.
 const MOST_STRAYS: usize = 256;
 
@@ -80,12 +84,19 @@ impl MediaFolder {
     }
 
     /// Writes a picture; once this returns it is on disk under its name, and survives a power cut.
+    ///
+    /// The disk counts as full before its last bytes are taken: those are for the database.
     pub fn write(&self, file: &str, jpeg: &[u8]) -> io::Result<()> {
         let target = self.state_dir.join(file);
         let folder = target.parent().unwrap_or(&self.state_dir);
         let unfinished = target.with_extension(UNFINISHED);
         let write = || {
             fs::create_dir_all(folder)?;
+            let disk = rustix::fs::statvfs(folder)?;
+            let reserve = (disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE).min(RESERVE_BYTES);
+            if disk.f_bavail.saturating_mul(disk.f_frsize) < reserve.saturating_add(jpeg.len() as u64) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             let mut picture = File::create(&unfinished)?;
             picture.write_all(jpeg)?;
             picture.sync_data()?;

@@ -94,15 +94,11 @@ impl Reader {
     /// How much there is.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let counts = self.read(|db| {
-            let sql =
-                "SELECT (SELECT count(*) FROM events WHERE blank = 0), (SELECT count(*) FROM events WHERE blank = 1),
-                       count(*), coalesce(sum(bytes), 0) FROM media WHERE file IS NOT NULL";
-            let mut statement = db.prepare_cached(sql)?;
-            statement.query_row([], |row| Ok(Some([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])))
+            let sql = "SELECT events, blanks, pictures, picture_bytes FROM totals";
+            db.prepare_cached(sql)?.query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
         })?;
-        let [shown, blanks, pictures, bytes] =
-            counts.unwrap_or([0_i64; 4]).map(|it| u64::try_from(it).unwrap_or_default());
-        Ok(Counts { events: shown + blanks, blanks, pictures, picture_bytes: bytes })
+        let [events, blanks, pictures, picture_bytes] = counts.map(|it: i64| u64::try_from(it).unwrap_or_default());
+        Ok(Counts { events, blanks, pictures, picture_bytes })
     }
 
     /// Runs a query; gives nothing where there is no database yet.

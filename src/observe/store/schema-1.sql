@@ -37,7 +37,7 @@ CREATE TABLE events (
     blank         INTEGER NOT NULL              -- 1: nothing was there
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_open ON events (id) WHERE state = 'open';
-CREATE INDEX events_shown ON events (id) WHERE blank = 0;
+CREATE INDEX events_shown ON events (blank, id);
 CREATE INDEX events_blank ON events (camera, start_us) WHERE blank = 1;
 CREATE INDEX events_deployment ON events (deployment);
 
@@ -87,3 +87,30 @@ CREATE TABLE embeddings (
     vector     BLOB NOT NULL,                   -- f16, little endian
     PRIMARY KEY (media, featurizer)
 ) STRICT;
+
+-- One row: how much there is, kept by the triggers below, because counting takes the longer the more there is.
+CREATE TABLE totals (
+    events        INTEGER NOT NULL,
+    blanks        INTEGER NOT NULL,             -- of these
+    pictures      INTEGER NOT NULL,             -- media with a file
+    picture_bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO totals VALUES (0, 0, 0, 0);
+CREATE TRIGGER events_more AFTER INSERT ON events BEGIN
+    UPDATE totals SET events = events + 1, blanks = blanks + NEW.blank;
+END;
+CREATE TRIGGER events_other AFTER UPDATE OF blank ON events WHEN NEW.blank <> OLD.blank BEGIN
+    UPDATE totals SET blanks = blanks + NEW.blank - OLD.blank;
+END;
+CREATE TRIGGER events_less AFTER DELETE ON events BEGIN
+    UPDATE totals SET events = events - 1, blanks = blanks - OLD.blank;
+END;
+CREATE TRIGGER pictures_more AFTER INSERT ON media WHEN NEW.file IS NOT NULL BEGIN
+    UPDATE totals SET pictures = pictures + 1, picture_bytes = picture_bytes + NEW.bytes;
+END;
+CREATE TRIGGER pictures_forgotten AFTER UPDATE OF file ON media WHEN NEW.file IS NULL AND OLD.file IS NOT NULL BEGIN
+    UPDATE totals SET pictures = pictures - 1, picture_bytes = picture_bytes - OLD.bytes;
+END;
+CREATE TRIGGER pictures_less AFTER DELETE ON media WHEN OLD.file IS NOT NULL BEGIN
+    UPDATE totals SET pictures = pictures - 1, picture_bytes = picture_bytes - OLD.bytes;
+END;

@@ -48,6 +48,10 @@ pub(super) fn open_read(path: &Path) -> Result<Option<Connection>, StoreError> {
     db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     refuse_foreign(&db, path, &STEPS)?;
     let (found, known) = (version(&db).map_err(failed)?, known(&STEPS));
+    // An empty file: the disk was full when the first daemon made it.
+    if found == 0 {
+        return Ok(None);
+    }
     if found < known {
         return Err(StoreError::Older { path: path.to_owned(), found, known });
     }

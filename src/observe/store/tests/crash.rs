@@ -22,6 +22,7 @@ use crate::observe::publish::Sink;
 use crate::observe::record::spawn_recorder;
 use crate::observe::stdout::Stdout;
 
+/// A sample; `EYESHINE_KILLS` asks for more.
 const KILLS: usize = 15;
 
 /// Small caps, so that pictures are replaced and deleted all the time.
@@ -36,11 +37,12 @@ fn a_killed_daemon_loses_nothing_that_it_announced() {
     }
     let test = concat!(module_path!(), "::a_killed_daemon_loses_nothing_that_it_announced");
     let dir = tempfile::tempdir().unwrap();
+    let kills = std::env::var("EYESHINE_KILLS").map_or(KILLS, |it| it.parse().unwrap());
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let (mut announced, mut recovered) = (0, 0);
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let mut command = Command::new("env");
         fixture::play(&mut command, &std::env::current_exe().unwrap(), test, dir.path().to_str().unwrap());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -59,7 +61,7 @@ fn a_killed_daemon_loses_nothing_that_it_announced() {
         }
     }
     println!("{announced} announcements, {recovered} events recovered");
-    assert!(announced > KILLS, "only {announced} announcements: nothing was tried");
+    assert!(announced > kills, "only {announced} announcements: nothing was tried");
     assert!(recovered > 0, "no kill fell into an open event: nothing was tried");
 }
 
@@ -98,6 +100,9 @@ fn check(state: &Path, announced: &[serde_json::Value], kill: usize) -> usize {
     }
     assert_eq!(files(state).len(), rows.len(), "kill {kill}: a stray file is left");
     assert_eq!(metrics.media_bytes.get() as u64, bytes(state));
+    let counts = store.counts().unwrap();
+    assert_eq!((counts.pictures, counts.picture_bytes), (rows.len() as u64, bytes(state)), "kill {kill}");
+    assert_eq!(number(&raw(state), "SELECT count(*) FROM events"), counts.events as i64, "kill {kill}");
     let left_open = store.recover().unwrap().len();
     assert_eq!(number(&raw(state), "SELECT count(*) FROM events WHERE state = 'open'"), 0);
     left_open

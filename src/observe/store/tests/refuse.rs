@@ -144,7 +144,9 @@ fn a_folder_that_cannot_be_written_is_refused_with_its_name() {
     mode(&program, 0o755);
     let (empty, used, locked) = (dir.path().join("empty"), dir.path().join("used"), dir.path().join("locked"));
     // Nothing may be made in it; the folder may be written, its database not; and it may not even be looked into.
-    [&empty, &used, &locked].into_iter().for_each(|it| fs::create_dir(it).unwrap());
+    for folder in [&empty, &used, &locked] {
+        fs::create_dir(folder).unwrap();
+    }
     fixture::open(&used);
     mode(&used.join("eyeshine.db"), 0o444);
     mode(&used.join("lock"), 0o666);
