@@ -121,7 +121,7 @@ pub struct CameraConfig {
     /// Unique, `[A-Za-z0-9._-]{1,64}`.
     pub name: CameraName,
     /// rtsp, rtsps, http, https, `/dev/videoN`, a file's path or file URI. Never shown: it may hold a password.
-    pub uri: String,
+    pub uri: CameraUri,
     /// Opened at all.
     pub enabled: bool,
     /// RTSP transport.
@@ -168,6 +168,30 @@ pub struct CameraConfig {
     pub since: Option<Timestamp>,
     /// The gate of this camera.
     pub gate: GateConfig,
+}
+
+/// Where a camera is, as it was configured. It may hold a password, so it cannot be printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct CameraUri(String);
+
+impl CameraUri {
+    /// As it was configured, for those who open it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for CameraUri {
+    fn from(uri: &str) -> CameraUri {
+        CameraUri(uri.into())
+    }
+}
+
+impl std::fmt::Debug for CameraUri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CameraUri(…)")
+    }
 }
 
 /// RTSP transport.

@@ -15,7 +15,7 @@ use rand::RngExt;
 use crate::capture::credentials::{self, Redactor};
 use crate::capture::decode_errors;
 use crate::capture::error::CameraError;
-use crate::capture::graph;
+use crate::capture::graph::{self, Slot};
 use crate::capture::intake::{FrameSender, Intake, Pulse, Stop};
 use crate::capture::source::{Pace, Source};
 use crate::config::CameraConfig;
@@ -162,7 +162,7 @@ pub fn spawn(config: &CameraConfig, pace: Pace, frames: FrameSender, house: &Hou
         trouble: Mutex::new(Trouble { since: Timestamp::now(), last_error: None }),
     });
     // What cannot be parsed cannot be a file, which alone is not live.
-    let live = Source::parse(&config.uri).map_or(true, |it| it.is_live());
+    let live = Source::parse(config.uri.expose()).map_or(true, |it| it.is_live());
     let (stop, stopped) = bounded(0);
     let (ended, over) = bounded(0);
     let intake = Intake::new(
@@ -178,17 +178,21 @@ pub fn spawn(config: &CameraConfig, pace: Pace, frames: FrameSender, house: &Hou
     );
     let supervisor = Supervisor {
         config: config.clone(),
-        intake: Arc::new(Mutex::new(intake)),
+        intake: Arc::new(Mutex::new(Some(intake))),
         stop: stopped,
         status: Arc::clone(&status),
         pulse,
         metrics,
         repeats: pace == Pace::RealTime && config.r#loop,
         once: pace == Pace::AsFastAsPossible,
+        live,
     };
     let name: String = format!("cam-{}", config.name).chars().take(15).collect();
     let thread = thread::Builder::new().name(name).spawn(move || {
+        let intake = Arc::clone(&supervisor.intake);
         supervisor.run();
+        // Its frames' channel closes with it.
+        intake.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(ended);
     })?;
     Ok(Camera { config: config.clone(), live, stop, over, thread, status })
@@ -203,14 +207,14 @@ impl Camera {
 
 struct Supervisor {
     config: CameraConfig,
-    intake: Arc<Mutex<Intake>>,
+    intake: Slot,
     stop: Stop,
     status: Arc<Status>,
     pulse: Arc<Pulse>,
     metrics: Arc<CameraMetrics>,
     repeats: bool,
-    /// Nobody waits for it to get better.
     once: bool,
+    live: bool,
 }
 
 /// How a try ended that did not fail.
@@ -234,7 +238,8 @@ impl Supervisor {
                 Ok(Outcome::Finished) => return self.status.set(CameraState::Ended, None),
                 Err((error, said)) => {
                     self.metrics.lost(error.cause());
-                    let state = if error.is_fatal() { CameraState::Failed } else { CameraState::Reconnecting };
+                    let state =
+                        if error.is_fatal() || !self.live { CameraState::Failed } else { CameraState::Reconnecting };
                     if started.elapsed().as_secs_f64() >= self.config.connect_secs + self.config.healthy_secs {
                         wait_secs = self.config.backoff_min_secs;
                     }
@@ -243,7 +248,8 @@ impl Supervisor {
                     }
                     tracing::warn!(camera = &*self.config.name, error = said, wait_secs, "camera lost");
                     self.status.set(state, Some(said));
-                    if self.once {
+                    // Nobody waits for a file to get better, and one that broke off would be seen twice.
+                    if self.once || (!error.is_fatal() && !self.live) {
                         return;
                     }
                     let jittered = wait_secs * (1.0 + JITTER * rand::rng().random::<f64>());
@@ -271,7 +277,9 @@ impl Supervisor {
         };
         let source = Source::parse(&uri).map_err(told)?;
         source.check().map_err(told)?;
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner).begin();
+        if let Some(intake) = &mut *self.intake.lock().unwrap_or_else(PoisonError::into_inner) {
+            intake.begin();
+        }
         let pipeline =
             graph::build(&source, &self.config, credentials.as_ref(), &self.intake, &self.pulse, &self.metrics)
                 .map_err(told)?;
@@ -315,9 +323,9 @@ impl Supervisor {
 
     /// Seconds since the last frame; a frame that waits for its time or for room is no silence.
     fn silent_secs(&self) -> f64 {
-        let now = self.intake.try_lock().map(|it| it.now());
+        let now = self.intake.try_lock().ok().and_then(|it| it.as_ref().map(Intake::now));
         match (now, self.pulse.last()) {
-            (Ok(now), Some(last)) => now.saturating_sub(last).as_secs_f64(),
+            (Some(now), Some(last)) => now.saturating_sub(last).as_secs_f64(),
             _ => 0.0,
         }
     }

@@ -40,7 +40,7 @@ pub fn resolve(
     config: &CameraConfig,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(String, Option<Credentials>), CameraError> {
-    let (uri, from_uri) = split(&config.uri);
+    let (uri, from_uri) = split(config.uri.expose());
     let password = if !config.password_file.as_os_str().is_empty() {
         Some(from_file(&config.password_file, env)?)
     } else if !config.password_env.is_empty() {
@@ -118,7 +118,7 @@ impl Redactor {
     /// Knows the password as it is, and as it stands in the configured URI.
     pub fn new(config: &CameraConfig, credentials: Option<&Credentials>) -> Redactor {
         let mut secrets: Vec<String> = credentials.map(|it| it.password.clone()).into_iter().collect();
-        if let Some((_, rest)) = config.uri.split_once("://") {
+        if let Some((_, rest)) = config.uri.expose().split_once("://") {
             let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
             let raw =
                 authority.rsplit_once('@').and_then(|(info, _)| info.split_once(':')).map(|(_, it)| it.to_owned());

@@ -48,6 +48,9 @@ pub enum CameraError {
     /// The certificate is not the pinned one.
     #[error("the camera's certificate is not the pinned one: its SHA-256 is {0} (tls_pin)")]
     Certificate(String),
+    /// Pinning is for RTSP.
+    #[error("tls: https cannot be pinned: use tls = \"verify\" or \"insecure\", or the camera's rtsps://")]
+    HttpPin,
     /// An element of GStreamer is not installed.
     #[error("GStreamer has no element \"{0}\": install {1}")]
     Element(&'static str, &'static str),

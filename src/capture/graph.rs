@@ -28,12 +28,16 @@ use crate::metrics::CameraMetrics;
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_TO_UNIX_SECS: i64 = 2_208_988_800;
 
+/// Where a camera's intake is while the camera lives. It is taken out at the end, so that a pipeline that was left behind
+/// keeps no stage from ending.
+pub type Slot = Arc<Mutex<Option<Intake>>>;
+
 /// Builds a pipeline that hands its frames to the intake; it is not playing yet.
 pub fn build(
     source: &Source,
     config: &CameraConfig,
     credentials: Option<&Credentials>,
-    intake: &Arc<Mutex<Intake>>,
+    intake: &Slot,
     pulse: &Arc<Pulse>,
     metrics: &Arc<CameraMetrics>,
 ) -> Result<gst::Pipeline, CameraError> {
@@ -72,6 +76,9 @@ fn input(
     match source {
         Source::Rtsp(uri) => rtsp(uri, config, credentials, pulse),
         Source::Http(uri) => {
+            if config.tls == Tls::Pin && uri.starts_with("https") {
+                return Err(CameraError::HttpPin);
+            }
             let it = element("souphttpsrc", "gstreamer1.0-plugins-good")?;
             it.set_property("location", uri);
             it.set_property("is-live", true);
@@ -177,16 +184,31 @@ fn is_video(pad: &gst::Pad) -> bool {
     caps.structure(0).is_some_and(|it| it.name().starts_with("video/"))
 }
 
-fn sink(intake: &Arc<Mutex<Intake>>) -> gst_app::AppSink {
+fn sink(intake: &Slot) -> gst_app::AppSink {
     let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
     // The intake keeps the pace: the sink hands on at once, and holds nothing.
     let sink = gst_app::AppSink::builder().caps(&caps).sync(false).max_buffers(1).enable_last_sample(false).build();
+    // Whoever reads strides can take the decoder's own buffers; one that asks for tight rows would be given copies.
+    if let Some(pad) = sink.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+            if let Some(gst::PadProbeData::Query(query)) = &mut info.data
+                && let gst::QueryViewMut::Allocation(allocation) = query.view_mut()
+            {
+                allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+                return gst::PadProbeReturn::Handled;
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
     let intake = Arc::clone(intake);
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                intake.lock().unwrap_or_else(PoisonError::into_inner).take(sink, &sample);
+                match &mut *intake.lock().unwrap_or_else(PoisonError::into_inner) {
+                    Some(intake) => intake.take(sink, &sample),
+                    None => return Err(gst::FlowError::Eos),
+                }
                 Ok(gst::FlowSuccess::Ok)
             })
             .build(),

@@ -202,7 +202,8 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
 /// A clip through the pipeline: the events are those that `run` would have told.
 fn watch(clip: PathBuf, config: &Config, camera: &CameraConfig, models: &Models) -> anyhow::Result<Found> {
     let mut camera = camera.clone();
-    camera.uri = clip.canonicalize().with_context(|| clip.display().to_string())?.display().to_string();
+    let path = clip.canonicalize().with_context(|| clip.display().to_string())?;
+    camera.uri = path.to_string_lossy().as_ref().into();
     camera.name = name_of(&clip).into();
     let mut config = config.clone();
     config.cameras = vec![camera.clone()];
