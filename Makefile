@@ -32,6 +32,7 @@ fmt:
 lint: setup
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; fi
 
 bench: build
 	cargo bench --locked --bench featurizer

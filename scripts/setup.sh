@@ -7,7 +7,7 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # To build: a linker and C compiler (SQLite), GStreamer's headers. To run: GStreamer's plugins, TLS for rtsps and https.
-# To simulate: photographs of animals. To make the models: Python with venv, and unshare-free locking. To try the service: its user.
+# To simulate: photographs of animals. To make the models: Python with venv, and flock.
 packages=(
   gcc libc6-dev pkg-config
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
