@@ -240,6 +240,8 @@ pub struct GateConfig {
     pub min_crop_px: u32,
     /// Between frames without motion.
     pub time_lapse_secs: f64,
+    /// How long such frames show where something moved last.
+    pub linger_secs: f64,
     /// Find burnt-in clocks.
     pub find_clock: bool,
 }

@@ -62,6 +62,9 @@ enum Command {
         /// Wind and no animal: the trial of false alarms.
         #[arg(long)]
         empty: bool,
+        /// Without servers and waiting: the same scenes through files at full speed, alike on any machine.
+        #[arg(long, requires = "duration")]
+        fast: bool,
     },
     /// Looks through pictures and clips.
     Classify {
@@ -103,9 +106,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Classify { .. } => {}
         Command::CheckConfig => return Ok(check_config(path.as_deref(), &overrides)?),
     }
-    if let Command::Demo { duration, seed, empty, .. } = command {
+    if let Command::Demo { duration, seed, empty, fast, .. } = command {
         logging::begin("warn,eyeshine=info");
-        demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty })?;
+        demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty, fast })?;
         return Ok(Exit::Done);
     }
     if let Command::Classify { .. } = command {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frame ─ luma at low resolution ─ background ─ masks ─ regions ─ cells of the lattice ─▶ look
-//!       └ once a second, moving or not (time-lapse) ────────────────────────────────────▶ look
+//!       └ once a second, moving or not (time-lapse), with the cells that moved lately ──▶ look
 //! ```
 //!
 //! Pixels find what is small and quick, and say where; whether it is anything new is for the embedding to say
@@ -25,13 +25,15 @@ use crate::capture::lattice::Lattice;
 use crate::capture::mask::{ClockFinder, Mask, Text};
 use crate::capture::picture::PictureError;
 use crate::capture::regions::{self, Region};
-use crate::config::CameraConfig;
+use crate::config::{CameraConfig, GateConfig};
 use crate::domain::{Area, Candidate, CaptureMethod, Cell, Frame, Look, Modality, View};
 use crate::infer::queue::LaneSender;
 use crate::metrics::{Failed, Gated};
 
 /// Earlier frames kept to show what a cell looks like while nothing is there.
 const N_REFERENCES: usize = 4;
+/// Cells remembered as having moved lately.
+const N_LATELY: usize = 16;
 /// Between references, at first and later.
 const FIRST_REFERENCES: Duration = Duration::from_secs(2);
 const LATER_REFERENCES: Duration = Duration::from_secs(15);
@@ -65,6 +67,8 @@ struct Scene {
     lattice: Lattice,
     references: VecDeque<Reference>,
     seeded: HashMap<(Cell, Modality, u8), Duration>,
+    /// Where something moved and when last, the latest first.
+    lately: VecDeque<(Cell, Duration)>,
     moving: Vec<bool>,
 }
 
@@ -130,13 +134,18 @@ impl Gate {
         }
         match motion {
             Motion::Regions { share, regions } => {
-                let cells = scene.cells(&regions, self.config.gate.max_crops);
+                let mut cells = scene.cells(&regions, self.config.gate.max_crops);
+                scene.note(&cells, frame.elapsed);
+                if due {
+                    cells.extend(scene.lingering(&self.config.gate, &cells, frame.elapsed));
+                }
                 let method = if due { CaptureMethod::TimeLapse } else { CaptureMethod::ActivityDetection };
                 Ok(Verdict::Through { method, motion: share, cells: Found { cells, regions } })
             }
             _ if due => {
+                let cells = scene.lingering(&self.config.gate, &[], frame.elapsed);
                 let method = CaptureMethod::TimeLapse;
-                Ok(Verdict::Through { method, motion: 0.0, cells: Found::default() })
+                Ok(Verdict::Through { method, motion: 0.0, cells: Found { cells, regions: Vec::new() } })
             }
             Motion::Masked => Ok(Verdict::Ends(Gated::Masked)),
             Motion::None | Motion::Everywhere => Ok(Verdict::Ends(Gated::Still)),
@@ -218,6 +227,7 @@ impl Scene {
             lattice: Lattice::new(size_px.0, size_px.1, &config.gate),
             references: VecDeque::new(),
             seeded: HashMap::new(),
+            lately: VecDeque::new(),
             moving: vec![false; width * height],
         }
     }
@@ -226,6 +236,7 @@ impl Scene {
         self.background.forget();
         self.references.clear();
         self.seeded.clear();
+        self.lately.clear();
     }
 
     /// Full-resolution px a px of the analysed picture.
@@ -279,12 +290,41 @@ impl Scene {
                 break;
             }
             let cell = self.lattice.cell(region, self.scale());
-            let area = self.lattice.area(cell);
-            if cells.iter().all(|it| self.lattice.area(*it).iou(&area) < 0.3) {
+            if !self.is_shown(&cells, cell) {
                 cells.push(cell);
             }
         }
         cells
+    }
+
+    fn is_shown(&self, cells: &[Cell], cell: Cell) -> bool {
+        let area = self.lattice.area(cell);
+        cells.iter().any(|it| self.lattice.area(*it).iou(&area) >= 0.3)
+    }
+
+    /// Remembers where something moves.
+    fn note(&mut self, cells: &[Cell], now: Duration) {
+        for &cell in cells {
+            self.lately.retain(|it| it.0 != cell);
+            self.lately.push_front((cell, now));
+        }
+        self.lately.truncate(N_LATELY);
+    }
+
+    /// Where something moved not long ago: an animal that has stopped there is looked at further. As many as crops are
+    /// allowed, the latest first, without such as show much the same as `cells`.
+    fn lingering(&self, config: &GateConfig, cells: &[Cell], now: Duration) -> Vec<Cell> {
+        let mut all = cells.to_vec();
+        for (cell, at) in &self.lately {
+            let late = now.saturating_sub(*at).as_secs_f64() > config.linger_secs;
+            if late || all.len() == cells.len() + config.max_crops {
+                break;
+            }
+            if !self.is_shown(&all, *cell) {
+                all.push(*cell);
+            }
+        }
+        all.split_off(cells.len())
     }
 
     /// What a cell showed earlier, where it is asked for the first time.

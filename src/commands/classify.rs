@@ -3,27 +3,23 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::capture::gate::burst;
 use crate::capture::picture::Picture;
-use crate::capture::source::Pace;
-use crate::clock::FileClock;
+use crate::commands::replay::{Replayed, replay};
 use crate::config::{CameraConfig, Config};
-use crate::domain::{Change, Event, EventUpdate, Featurized, Frame, Observation, ObservationType};
+use crate::domain::{Change, Event, Featurized, Frame, Observation, ObservationType};
 use crate::infer::featurizer::Featurizer;
 use crate::infer::head::Head;
 use crate::infer::models::Models;
 use crate::infer::predict::{Prediction, Predictor};
-use crate::metrics::{CameraState, Metrics};
+use crate::metrics::Metrics;
 use crate::observe::publish::Announcement;
-use crate::pipeline::{House, Pipeline};
 
 /// Stills of one folder that were taken within this of each other are a burst.
 const BURST_GAP: Duration = Duration::from_secs(10);
@@ -201,33 +197,11 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
 
 /// A clip through the pipeline: the events are those that `run` would have told.
 fn watch(clip: PathBuf, config: &Config, camera: &CameraConfig, models: &Models) -> anyhow::Result<Found> {
-    let mut camera = camera.clone();
     let path = clip.canonicalize().with_context(|| clip.display().to_string())?;
-    camera.uri = path.to_string_lossy().as_ref().into();
-    camera.name = name_of(&clip).into();
-    let mut config = config.clone();
-    config.cameras = vec![camera.clone()];
-    let house = House {
-        metrics: Metrics::new(),
-        clock: Arc::new(FileClock::default()),
-        heads: Arc::new(ArcSwap::from_pointee(models.starter())),
-    };
-    let ended = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&ended);
-    let pipeline = Pipeline::start(&config, &house, models, Pace::AsFastAsPossible, |updates| {
-        thread::Builder::new().name("collect".into()).spawn(move || {
-            let over = updates.into_iter().filter(|it: &EventUpdate| it.change == Change::Ended);
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.extend(over.map(|it| it.event));
-        })
-    })?;
-    let failed = Arc::clone(pipeline.cameras()[0].status());
-    pipeline.finish();
-    let events = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
-    let counters = house.metrics.camera(&camera.name);
-    let failure = (counters.state() != CameraState::Ended || counters.n_received() == 0)
-        .then(|| failed.last_error().unwrap_or_else(|| "holds no picture that can be decoded".into()));
-    Ok(Found { file: clip, events, failure, is_clip: true })
+    let camera =
+        CameraConfig { uri: path.to_string_lossy().as_ref().into(), name: name_of(&clip).into(), ..camera.clone() };
+    let Replayed { events, failures } = replay(config, vec![camera], models)?;
+    Ok(Found { file: clip, events, failure: failures.into_iter().next(), is_clip: true })
 }
 
 /// A camera's name made of a file's.

@@ -10,11 +10,14 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::commands::replay::{Replayed, replay};
 use crate::commands::run::{Told, run};
 use crate::config::load::{self, CameraArgument, Overrides};
 use crate::demo::score::{Score, SeenEvent};
-use crate::demo::serve::{Reserve, ReserveConfig};
+use crate::demo::script::TrueVisit;
+use crate::demo::serve::{Reserve, ReserveConfig, record};
 use crate::domain::{Change, Event};
+use crate::infer::models::Models;
 use crate::observe::publish::Sink;
 
 /// Without an end visits are planned for an hour.
@@ -29,35 +32,25 @@ pub struct DemoArguments {
     pub seed: Option<u64>,
     /// Wind and no animal.
     pub empty: bool,
+    /// The same scenes through files, as fast as the machine can.
+    pub fast: bool,
 }
 
 /// Runs the demo until told to end, or for a while.
 pub fn demo(path: Option<&Path>, mut overrides: Overrides, arguments: DemoArguments) -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u16>()));
     say(&format!("simulated reserve, seed {seed} (--seed {seed} shows the same again)"))?;
-    let reserve = Reserve::start(&ReserveConfig {
+    let reserve = ReserveConfig {
         seed,
         size: (1280, 720),
         secs: arguments.duration.unwrap_or(PLANNED).as_secs_f64(),
         animals: !arguments.empty,
         drop_out: true,
-    })?;
-    for (name, uri) in reserve.cameras() {
-        overrides.cameras.push(CameraArgument { name: Some(name.clone()), uri: uri.clone() });
-    }
+    };
     // A demo's state is a folder of its own, unless told otherwise: it must not mix with real sightings.
     let state = overrides.state_dir.get_or_insert_with(|| "state/demo".into()).clone();
-    let config = load::load(path, overrides)?;
-    say(&format!("cameras: {}; page: http://{}/", names(&reserve), config.web.listen))?;
-    if let Some((camera, from_secs)) = reserve.gone() {
-        say(&format!("{camera} drops out at {from_secs:.0} s, and comes back"))?;
-    }
-    let seen = Seen::default();
-    let also = seen.clone();
-    run(&config, arguments.duration, move |_| Told(vec![Box::new(also)]))?;
-
-    let truth = reserve.truth();
-    let began = reserve.began();
+    let (truth, seen, began) =
+        if arguments.fast { films(path, overrides, &reserve)? } else { live(path, overrides, &reserve, arguments)? };
     let at = |secs: f64| began + SignedDuration::try_from_secs_f64(secs).unwrap_or_default();
     let mut csv = String::from("camera,species,scientific_name,from,to,distance,modality\n");
     for it in &truth {
@@ -67,9 +60,57 @@ pub fn demo(path: Option<&Path>, mut overrides: Overrides, arguments: DemoArgume
         writeln!(csv, "{},{},{},{from},{to},{distance},{modality}", it.camera, it.species, it.scientific_name)?;
     }
     let file = state.join("truth.csv");
-    fs::write(&file, csv).with_context(|| file.display().to_string())?;
-    say(&format!("\n{}", Score::new(&truth, &seen.events(began))))?;
+    fs::create_dir_all(&state).and_then(|()| fs::write(&file, csv)).with_context(|| file.display().to_string())?;
+    say(&format!("\n{}", Score::new(&truth, &seen)))?;
     say(&format!("the truth stands in {}", file.display()))
+}
+
+/// Over real RTSP, in real time. The truth, what was seen, and when second 0 was.
+fn live(
+    path: Option<&Path>,
+    mut overrides: Overrides,
+    reserve: &ReserveConfig,
+    arguments: DemoArguments,
+) -> anyhow::Result<(Vec<TrueVisit>, Vec<SeenEvent>, Timestamp)> {
+    let reserve = Reserve::start(reserve)?;
+    for (name, uri) in reserve.cameras() {
+        overrides.cameras.push(CameraArgument { name: Some(name.clone()), uri: uri.clone() });
+    }
+    let config = load::load(path, overrides)?;
+    say(&format!("cameras: {}; page: http://{}/", names(&reserve), config.web.listen))?;
+    if let Some((camera, from_secs)) = reserve.gone() {
+        say(&format!("{camera} drops out at {from_secs:.0} s, and comes back"))?;
+    }
+    let seen = Seen::default();
+    let also = seen.clone();
+    run(&config, arguments.duration, move |_| Told(vec![Box::new(also)]))?;
+    let events = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((reserve.truth(), seen_since(reserve.began(), &events), reserve.began()))
+}
+
+/// Filmed first, then looked through as `classify` does: nothing of it depends on how fast the machine is.
+fn films(
+    path: Option<&Path>,
+    mut overrides: Overrides,
+    reserve: &ReserveConfig,
+) -> anyhow::Result<(Vec<TrueVisit>, Vec<SeenEvent>, Timestamp)> {
+    let folder = std::env::temp_dir().join(format!("eyeshine-films-{}", uuid::Uuid::now_v7()));
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let looked = (|| {
+        let (cameras, truth) = record(reserve, &folder)?;
+        overrides.cameras = cameras
+            .into_iter()
+            .map(|(name, file)| CameraArgument { name: Some(name), uri: file.to_string_lossy().into_owned() })
+            .collect();
+        let config = load::load(path, overrides)?;
+        let models = Models::open(&config.models)?;
+        let Replayed { events, failures } = replay(&config, config.cameras.clone(), &models)?;
+        anyhow::ensure!(failures.is_empty(), "{}", failures.join("; "));
+        let events: Vec<Event> = events.into_iter().filter(|it| !it.is_blank()).collect();
+        Ok((truth, seen_since(Timestamp::UNIX_EPOCH, &events), Timestamp::UNIX_EPOCH))
+    })();
+    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    looked
 }
 
 fn names(reserve: &Reserve) -> String {
@@ -93,18 +134,15 @@ impl Sink for Seen {
     }
 }
 
-impl Seen {
-    fn events(&self, began: Timestamp) -> Vec<SeenEvent> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = |it: &Event| {
-            let from_secs = it.start.duration_since(began).as_secs_f64();
-            SeenEvent {
-                camera: it.camera.to_string(),
-                from_secs,
-                to_secs: from_secs + it.duration_secs,
-                labels: it.observations.iter().map(|it| it.label()).collect(),
-            }
-        };
-        events.iter().map(seen).collect()
-    }
+fn seen_since(began: Timestamp, events: &[Event]) -> Vec<SeenEvent> {
+    let seen = |it: &Event| {
+        let from_secs = it.start.duration_since(began).as_secs_f64();
+        SeenEvent {
+            camera: it.camera.to_string(),
+            from_secs,
+            to_secs: from_secs + it.duration_secs,
+            labels: it.observations.iter().map(|it| it.label()).collect(),
+        }
+    };
+    events.iter().map(seen).collect()
 }

@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod classify;
 pub mod demo;
+mod replay;
 pub mod run;
 
 use std::fmt;

@@ -130,6 +130,7 @@ pub(super) const GATE: &[Key] = &[
     key("margin", Kind::Float(0.0, 5.0)),
     key("min_crop_px", Kind::Int(8, 4096)),
     key("time_lapse_secs", Kind::Float(0.05, 86_400.0)),
+    key("linger_secs", Kind::Float(0.0, 3_600.0)),
     key("find_clock", Kind::Bool),
 ];
 

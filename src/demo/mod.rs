@@ -17,6 +17,8 @@ pub mod scene;
 pub mod relay;
 pub mod serve;
 
+pub mod film;
+
 pub mod score;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 //! back.
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,12 +17,16 @@ use gstreamer_rtsp_server::prelude::*;
 use jiff::Timestamp;
 
 use super::DemoError;
+use super::film::film;
 use super::frame::Size;
 use super::scene::{Place, Scene};
 use super::script::TrueVisit;
 
 /// Frames a second of the reserve's cameras.
-const FPS: u32 = 10;
+pub(super) const FPS: u32 = 10;
+/// How the reserve's cameras encode.
+pub(super) const ENCODER: &str = "x264enc tune=zerolatency speed-preset=ultrafast bitrate=3000 key-int-max=10 threads=1 ! \
+                                  video/x-h264,profile=baseline";
 /// Seconds that a camera is gone.
 const GONE_SECS: f64 = 5.0;
 
@@ -120,6 +125,16 @@ fn feed(source: &gst_app::AppSrc, fps: u32, started: Instant, show: &Show, over:
     let _ = source.end_of_stream();
 }
 
+/// The caps of a scene's pictures.
+pub(super) fn raw_caps(size: Size) -> gst::Caps {
+    gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
+        .field("width", size.width() as i32)
+        .field("height", size.height() as i32)
+        .field("framerate", gst::Fraction::new(FPS as i32, 1))
+        .build()
+}
+
 /// What the reserve is to be.
 #[derive(Debug, Clone)]
 pub struct ReserveConfig {
@@ -135,6 +150,32 @@ pub struct ReserveConfig {
     pub drop_out: bool,
 }
 
+/// Films the reserve into `folder`, a file a place, and tells its cameras (names and files) and its truth.
+pub fn record(
+    config: &ReserveConfig,
+    folder: &Path,
+) -> Result<(Vec<(String, PathBuf)>, Vec<TrueVisit>), DemoError> {
+    let size = Size::new(config.size.0, config.size.1)?;
+    let filmed = each_place(|place| {
+        let scene = Scene::new(config.seed, place, size, config.secs, config.animals)?;
+        let file = folder.join(format!("{}.mkv", place.name()));
+        film(&scene, size, config.secs, &file)?;
+        Ok(((place.name().to_owned(), file), scene.truth()))
+    })?;
+    let (cameras, truth): (Vec<_>, Vec<_>) = filmed.into_iter().unzip();
+    let truth = truth.into_iter().flatten().filter(|it| it.from_secs < config.secs);
+    Ok((cameras, truth.map(|it| TrueVisit { to_secs: it.to_secs.min(config.secs), ..it }).collect()))
+}
+
+/// What is made of each place, in their order, side by side.
+fn each_place<T: Send>(make: impl Fn(Place) -> Result<T, DemoError> + Sync) -> Result<Vec<T>, DemoError> {
+    thread::scope(|scope| {
+        let make = &make;
+        let making: Vec<_> = Place::ALL.into_iter().map(|place| scope.spawn(move || make(place))).collect();
+        making.into_iter().map(|it| it.join().unwrap_or_else(|bug| std::panic::resume_unwind(bug))).collect()
+    })
+}
+
 /// The running reserve.
 pub struct Reserve {
     server: Server,
@@ -148,22 +189,11 @@ impl Reserve {
     /// Paints the scenes, and begins to serve them.
     pub fn start(config: &ReserveConfig) -> Result<Reserve, DemoError> {
         let size = Size::new(config.size.0, config.size.1)?;
-        let scenes: Vec<(Place, Arc<Scene>)> = thread::scope(|scope| {
-            let paint =
-                |place: Place| scope.spawn(move || Scene::new(config.seed, place, size, config.secs, config.animals));
-            let painting: Vec<_> = Place::ALL.into_iter().map(|place| (place, paint(place))).collect();
-            painting
-                .into_iter()
-                .map(|(place, it)| {
-                    let scene = it.join().unwrap_or_else(|bug| std::panic::resume_unwind(bug))?;
-                    Ok((place, Arc::new(scene)))
-                })
-                .collect::<Result<Vec<_>, DemoError>>()
-        })?;
+        let scenes = each_place(|place| Scene::new(config.seed, place, size, config.secs, config.animals))?;
         let server = Server::start()?;
         let began = Timestamp::now() - jiff::SignedDuration::try_from(server.started().elapsed()).unwrap_or_default();
         let mut reserve = Reserve { server, cameras: Vec::new(), truth: Vec::new(), began, gone: None };
-        for (place, scene) in scenes {
+        for (place, scene) in Place::ALL.into_iter().zip(scenes) {
             let truth = scene.truth();
             let gap = (config.drop_out && place == Place::Feeder).then(|| gap(&truth, config.secs)).flatten();
             reserve.gone = reserve.gone.or(gap.map(|it| (place.name().into(), it)));
@@ -172,15 +202,8 @@ impl Reserve {
                 let gone = gap.is_some_and(|from| (from..from + GONE_SECS).contains(&secs));
                 (!gone).then(|| scene.render(secs).data)
             });
-            let caps = gst::Caps::builder("video/x-raw")
-                .field("format", "I420")
-                .field("width", size.width() as i32)
-                .field("height", size.height() as i32)
-                .field("framerate", gst::Fraction::new(FPS as i32, 1))
-                .build();
-            let pipeline = "x264enc tune=zerolatency speed-preset=ultrafast bitrate=3000 key-int-max=10 threads=1 ! \
-                            video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 config-interval=1";
-            let uri = reserve.server.mount(place.name(), caps, pipeline, FPS, show)?;
+            let pipeline = format!("{ENCODER} ! rtph264pay name=pay0 pt=96 config-interval=1");
+            let uri = reserve.server.mount(place.name(), raw_caps(size), &pipeline, FPS, show)?;
             reserve.cameras.push((place.name().into(), uri));
         }
         Ok(reserve)

@@ -3,7 +3,8 @@
 //! Wind moves pixels and hardly the embedding; a grouse that stands still moves no pixel and the embedding a great deal.
 //! For the whole frame and for every cell of the lattice a bank of embeddings is kept (per modality and light) of when
 //! nothing was there. A candidate's novelty is its cosine distance to the nearest of its bank, in units of the distance
-//! from which it counts: a floor, or what is usual in this bank where that is more.
+//! from which it counts: a floor, or what is usual in this bank where that is more. What is usual are medians: an animal
+//! that got into a bank all the same must not make every other one usual.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -19,6 +20,10 @@ const FIRST: usize = 4;
 const MAX_CELLS: usize = 160;
 /// Embeddings in the bank of a cell.
 const CELL_BANK: usize = 12;
+/// What is usual raises the floor to this many times itself, at most: a place that varies more is not known well enough.
+const MAX_RAISE: f32 = 3.0;
+/// From median absolute deviation to the σ of a normal distribution.
+const MAD_TO_SIGMA: f32 = 1.4826;
 /// Small cells show less, and vary more: their floor is higher by this for each halving of the side.
 const HALVING: f32 = 1.22;
 
@@ -49,7 +54,7 @@ struct Bank {
     capacity: usize,
     last_added: Duration,
     last_used: Duration,
-    /// Mean and spread of the members' distances to their nearest other.
+    /// Median and spread (σ) of the members' distances to their nearest other.
     usual: Option<(f32, f32)>,
 }
 
@@ -78,11 +83,11 @@ impl EmptyScene {
         }
         let direction = normalised(features);
         let distance = bank.nearest(&direction, None);
-        let (mean, spread) = bank.usual();
+        let (middle, spread) = bank.usual();
         // Of a young bank little is known: how far grass can bend, for one.
         let youth = 1.0 + (bank.members.len() as f32).sqrt().recip() - (CELL_BANK as f32).sqrt().recip();
-        let limit = floor.max(mean + self.config.sigma * spread) * youth.max(1.0);
-        let usual_odds = bank.members.iter().map(|it| it.log_odds).sum::<f32>() / bank.members.len() as f32;
+        let limit = (middle + self.config.sigma * spread).clamp(floor, MAX_RAISE * floor) * youth.max(1.0);
+        let usual_odds = median(bank.members.iter().map(|it| it.log_odds).collect());
         Some(Novelty { distance, excess: distance / limit, gain: log_odds - usual_odds })
     }
 
@@ -142,11 +147,17 @@ impl Bank {
         }
         let distances: Vec<f32> =
             self.members.iter().enumerate().map(|(i, it)| self.nearest(&it.direction, Some(i))).collect();
-        let n = distances.len() as f32;
-        let mean = distances.iter().sum::<f32>() / n;
-        let spread = (distances.iter().map(|it| (it - mean).powi(2)).sum::<f32>() / n).sqrt();
-        *self.usual.insert((mean, spread))
+        let middle = median(distances.clone());
+        let spread = MAD_TO_SIGMA * median(distances.iter().map(|it| (it - middle).abs()).collect());
+        *self.usual.insert((middle, spread))
     }
+}
+
+/// 0 of nothing.
+fn median(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    let n = values.len();
+    if n == 0 { 0.0 } else { (values[(n - 1) / 2] + values[n / 2]) / 2.0 }
 }
 
 fn normalised(features: &[f32]) -> Vec<f32> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::config::NoveltyConfig;
-use crate::domain::{CameraName, CaptureMethod, Embedding, Featurized, Look, View};
+use crate::domain::{CameraName, CaptureMethod, Cell, Embedding, Featurized, Look, View};
 use crate::infer::head::Head;
 use crate::infer::novelty::{EmptyScene, Novelty};
 use crate::pipeline::House;
@@ -28,6 +28,13 @@ const MAX_GAIN: f32 = 1.5;
 const DOUBT: f32 = 0.35;
 /// Strange for so long and no animal: that is what the scene looks like now.
 const ADOPTED_AFTER: Duration = Duration::from_secs(5);
+/// A cell that is unlike its empty self by this much, and this much more of an animal than usual, may hold one: it is not
+/// learned until it has been so for `DOUBTED_FOR`.
+const DOUBTFUL_EXCESS: f32 = 0.5;
+const DOUBTFUL_GAIN: f32 = 1.0;
+const DOUBTED_FOR: Duration = Duration::from_secs(30);
+/// Doubts that are not renewed within this begin anew.
+const DOUBT_LASTS: Duration = Duration::from_secs(10);
 /// After an animal was seen the banks rest: it may still be half in the picture.
 const REST: Duration = Duration::from_secs(2);
 /// Frames remembered as showing something, so that they do not serve as empty ones later.
@@ -71,8 +78,8 @@ impl Prediction {
         let of = |it: &Seen| match self.look.candidates[it.candidate_idx].cell.map(|it| it.divisor) {
             None | Some(1) => 1.0,
             Some(2) => 0.8,
-            Some(3..=4) => 0.45,
-            Some(_) => 0.35,
+            Some(3..=4) => 0.6,
+            Some(_) => 0.5,
         };
         present.map(of).fold(0.0, f32::max)
     }
@@ -96,6 +103,8 @@ struct Memory {
     present_frames: VecDeque<u64>,
     last_present: Option<Duration>,
     strange_since: Option<Duration>,
+    /// Cells that may hold an animal: since when, and when last.
+    doubted: HashMap<Cell, (Duration, Duration)>,
 }
 
 impl Predictor {
@@ -113,6 +122,7 @@ impl Predictor {
             present_frames: VecDeque::new(),
             last_present: None,
             strange_since: None,
+            doubted: HashMap::new(),
         });
         memory.learn_empty(&look, &embeddings, head);
         let seen = memory.see(&look, &embeddings, head);
@@ -156,10 +166,7 @@ impl Memory {
         if prediction.presence() >= PRESENT {
             self.last_present = Some(now);
             self.strange_since = None;
-            if self.present_frames.len() == MAX_PRESENT_FRAMES {
-                self.present_frames.pop_front();
-            }
-            self.present_frames.push_back(look.frame.number);
+            self.note_present(look.frame.number);
             return;
         }
         if self.last_present.is_some_and(|at| now.saturating_sub(at) < REST) {
@@ -179,12 +186,32 @@ impl Memory {
             let unknown = candidate.cell.is_some() && seen.novelty.is_none();
             // The whole frame is learned at the clock's pace, not at the motion's.
             let out_of_turn = candidate.cell.is_none() && look.method != CaptureMethod::TimeLapse;
-            if !unknown && !out_of_turn {
+            if candidate.cell.is_some_and(|cell| self.doubts(cell, seen.novelty, now)) {
+                self.note_present(look.frame.number);
+            } else if !unknown && !out_of_turn {
                 let place = (candidate.cell, look.modality, look.light);
                 let odds = log_odds(seen.probabilities.as_deref());
                 self.scene.remember(place, &prediction.embeddings[seen.candidate_idx].features, odds, now);
             }
         }
+    }
+
+    /// Whether a cell may hold an animal, though no look at it was sure.
+    fn doubts(&mut self, cell: Cell, novelty: Option<Novelty>, now: Duration) -> bool {
+        if !novelty.is_some_and(|it| it.excess >= DOUBTFUL_EXCESS && it.gain >= DOUBTFUL_GAIN) {
+            return false;
+        }
+        self.doubted.retain(|_, it| now.saturating_sub(it.1) <= DOUBT_LASTS);
+        let doubt = self.doubted.entry(cell).or_insert((now, now));
+        doubt.1 = now;
+        now.saturating_sub(doubt.0) < DOUBTED_FOR
+    }
+
+    fn note_present(&mut self, frame: u64) {
+        if self.present_frames.len() == MAX_PRESENT_FRAMES {
+            self.present_frames.pop_front();
+        }
+        self.present_frames.push_back(frame);
     }
 }
 

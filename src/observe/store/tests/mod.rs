@@ -257,6 +257,7 @@ fn camera() -> CameraConfig {
             margin: 0.25,
             min_crop_px: 48,
             time_lapse_secs: 1.0,
+            linger_secs: 0.0,
             find_clock: false,
         },
     }

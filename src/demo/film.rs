@@ -1,0 +1,44 @@
+//! A scene as a file: what its camera would have shown, encoded as it would have been, as fast as the machine can.
+
+use std::path::Path;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use super::DemoError;
+use super::frame::Size;
+use super::scene::Scene;
+use super::serve::{ENCODER, FPS, raw_caps};
+
+/// Films the first `secs` seconds of a scene.
+pub fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoError> {
+    gst::init()?;
+    let description =
+        format!("appsrc name=show format=time block=true max-buffers=4 ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file");
+    let pipeline =
+        gst::parse::launch(&description)?.downcast::<gst::Pipeline>().map_err(|_| DemoError::Stream(description))?;
+    let find = |name: &str| pipeline.by_name(name).ok_or_else(|| DemoError::Stream(format!("no element {name}")));
+    find("file")?.set_property("location", file.to_string_lossy().as_ref());
+    let show = find("show")?.downcast::<gst_app::AppSrc>().map_err(|_| DemoError::Stream("no appsrc".into()))?;
+    show.set_caps(Some(&raw_caps(size)));
+    let failed = |error: &dyn std::fmt::Display| DemoError::Stream(error.to_string());
+    pipeline.set_state(gst::State::Playing).map_err(|it| failed(&it))?;
+    // From the moment that a server's first frame has, so that both show the very same pictures.
+    for n in 1..=(secs * f64::from(FPS)) as u64 {
+        let mut buffer = gst::Buffer::from_slice(scene.render(n as f64 / f64::from(FPS)).data);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(gst::ClockTime::from_mseconds(n * 1_000 / u64::from(FPS)));
+        }
+        show.push_buffer(buffer).map_err(|it| failed(&it))?;
+    }
+    show.end_of_stream().map_err(|it| failed(&it))?;
+    let of_interest = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message = pipeline.bus().and_then(|it| it.timed_pop_filtered(gst::ClockTime::NONE, &of_interest));
+    let outcome = match message.as_ref().map(|it| it.view()) {
+        Some(gst::MessageView::Error(error)) => Err(failed(&error.error())),
+        _ => Ok(()),
+    };
+    pipeline.set_state(gst::State::Null).map_err(|it| failed(&it))?;
+    outcome
+}
