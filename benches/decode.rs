@@ -42,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     // Cargo adds `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|it| !it.starts_with("--"));
     let rounds = arguments.next().map_or(Ok(7), |it| it.parse()).context("ROUNDS must be a number")?;
+    ensure!(rounds > 0, "ROUNDS must be 1 or more");
     gst::init()?;
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("still.mkv");
