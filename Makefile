@@ -36,6 +36,7 @@ lint: setup
 
 bench: build
 	cargo bench --locked --bench featurizer
+	cargo bench --locked --bench decode
 
 prove: build
 	bash scripts/prove.sh

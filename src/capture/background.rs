@@ -18,14 +18,21 @@ const DEVIATION_RATE: f32 = 0.02;
 /// See the module.
 #[derive(Debug)]
 pub struct Background {
-    width: usize,
-    height: usize,
     mean: Vec<f32>,
     deviation: Vec<f32>,
     n_frames: u32,
     last: Duration,
+    around: Around,
+}
+
+/// Smallest and largest value in each neighbourhood of 3 x 3.
+#[derive(Debug)]
+struct Around {
+    width: usize,
     low: Vec<f32>,
     high: Vec<f32>,
+    row_low: Vec<f32>,
+    row_high: Vec<f32>,
 }
 
 impl Background {
@@ -33,14 +40,17 @@ impl Background {
     pub fn new(width: usize, height: usize) -> Background {
         let n = width * height;
         Background {
-            width,
-            height,
             mean: vec![0.0; n],
             deviation: vec![4.0; n],
             n_frames: 0,
             last: Duration::ZERO,
-            low: vec![0.0; n],
-            high: vec![0.0; n],
+            around: Around {
+                width,
+                low: vec![0.0; n],
+                high: vec![0.0; n],
+                row_low: vec![0.0; n],
+                row_high: vec![0.0; n],
+            },
         }
     }
 
@@ -74,39 +84,85 @@ impl Background {
         // A young model is a plain average; an old one forgets with its time constant.
         let young = 0.5 / self.n_frames as f32;
         let rate = (step_secs / config.background_secs).max(if self.n_frames < 50 { young } else { 0.0 });
-        spread(&self.mean, self.width, self.height, &mut self.low, &mut self.high);
-        for i in 0..luma.len() {
-            let y = f32::from(luma[i]);
-            let outside = (y - self.high[i]).max(self.low[i] - y);
-            let fires = outside > config.min_luma.max(config.sigma * self.deviation[i]);
-            moving[i] = fires;
-            let mean_rate = if fires { rate * FOREGROUND_RATE } else { rate };
-            self.mean[i] += mean_rate * (y - self.mean[i]);
-            let deviation_rate = if fires { rate * FOREGROUND_RATE } else { rate.max(DEVIATION_RATE) };
+        let rate_moving = rate * FOREGROUND_RATE;
+        let deviation_rate_still = rate.max(DEVIATION_RATE);
+        self.around.spread(&self.mean);
+        let usual = self.mean.iter_mut().zip(&mut self.deviation).zip(self.around.low.iter().zip(&self.around.high));
+        for ((&y, moving), ((mean, deviation), (&low, &high))) in luma.iter().zip(moving).zip(usual) {
+            let y = f32::from(y);
+            let fires = larger(y - high, low - y) > larger(config.min_luma, config.sigma * *deviation);
+            *moving = fires;
+            *mean += if fires { rate_moving } else { rate } * (y - *mean);
+            let deviation_rate = if fires { rate_moving } else { deviation_rate_still };
             // 1.25: from mean absolute deviation to the σ of a normal distribution.
-            self.deviation[i] += deviation_rate * (1.25 * (y - self.mean[i]).abs() - self.deviation[i]);
+            *deviation += deviation_rate * (1.25 * (y - *mean).abs() - *deviation);
         }
     }
 }
 
-/// Smallest and largest value in each 3 x 3 neighbourhood.
-fn spread(values: &[f32], width: usize, height: usize, low: &mut [f32], high: &mut [f32]) {
-    // Rows first, then columns over three rows: two passes of three instead of one of nine.
-    let mut row_low = vec![0.0f32; values.len()];
-    let mut row_high = vec![0.0f32; values.len()];
-    for y in 0..height {
-        let row = &values[y * width..(y + 1) * width];
-        for x in 0..width {
-            let (a, b, c) = (row[x.saturating_sub(1)], row[x], row[(x + 1).min(width - 1)]);
-            row_low[y * width + x] = a.min(b).min(c);
-            row_high[y * width + x] = a.max(b).max(c);
+impl Around {
+    /// Rows first, then columns over three rows: two passes of three instead of one of nine.
+    fn spread(&mut self, values: &[f32]) {
+        let Around { width, low, high, row_low, row_high } = self;
+        let width = *width;
+        let rows = row_low.chunks_exact_mut(width).zip(row_high.chunks_exact_mut(width));
+        for (row, (low, high)) in values.chunks_exact(width).zip(rows) {
+            for ((three, low), high) in row.windows(3).zip(&mut low[1..]).zip(&mut high[1..]) {
+                *low = smaller(smaller(three[0], three[1]), three[2]);
+                *high = larger(larger(three[0], three[1]), three[2]);
+            }
+            for (edge, inner) in [(0, 1.min(width - 1)), (width - 1, width.saturating_sub(2))] {
+                low[edge] = smaller(row[edge], row[inner]);
+                high[edge] = larger(row[edge], row[inner]);
+            }
+        }
+        over_rows(row_low, width, low, smaller);
+        over_rows(row_high, width, high, larger);
+    }
+}
+
+/// Joins each row with the one above and the one below.
+fn over_rows(rows: &[f32], width: usize, joined: &mut [f32], join: impl Fn(f32, f32) -> f32) {
+    let last = rows.len().saturating_sub(width);
+    for (start, joined) in (0_usize..).step_by(width).zip(joined.chunks_exact_mut(width)) {
+        let row = |start: usize| &rows[start..start + width];
+        let (above, here, below) = (row(start.saturating_sub(width)), row(start), row((start + width).min(last)));
+        for (joined, (&above, (&here, &below))) in joined.iter_mut().zip(above.iter().zip(here.iter().zip(below))) {
+            *joined = join(join(above, here), below);
         }
     }
-    for y in 0..height {
-        let (above, here, below) = (y.saturating_sub(1) * width, y * width, (y + 1).min(height - 1) * width);
-        for x in 0..width {
-            low[here + x] = row_low[above + x].min(row_low[here + x]).min(row_low[below + x]);
-            high[here + x] = row_high[above + x].max(row_high[here + x]).max(row_high[below + x]);
+}
+
+// One instruction each, where `f32::min` and `f32::max` take care of NaN, which no luma is.
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbourhood_ends_at_the_edges() {
+        let values = [5.0, 1.0, 3.0, 9.0, 4.0, 4.0, 4.0, 4.0, 7.0, 8.0, 2.0, 6.0];
+        for (width, height) in [(4, 3), (3, 4), (1, 12), (12, 1), (2, 6)] {
+            let mut around = Background::new(width, height).around;
+            around.spread(&values);
+            for i in 0..values.len() {
+                let (x, y) = (i % width, i / width);
+                let near = |j: &usize| (j % width).abs_diff(x) <= 1 && (j / width).abs_diff(y) <= 1;
+                let of =
+                    |join: fn(f32, f32) -> f32| (0..values.len()).filter(near).map(|j| values[j]).reduce(join).unwrap();
+                assert_eq!(
+                    (around.low[i], around.high[i]),
+                    (of(f32::min), of(f32::max)),
+                    "{width}x{height} at {x},{y}"
+                );
+            }
         }
     }
 }

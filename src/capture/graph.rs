@@ -188,13 +188,12 @@ fn sink(intake: &Slot) -> gst_app::AppSink {
     let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
     // The intake keeps the pace: the sink hands on at once, and holds nothing.
     let sink = gst_app::AppSink::builder().caps(&caps).sync(false).max_buffers(1).enable_last_sample(false).build();
-    // Whoever reads strides can take the decoder's own buffers; one that asks for tight rows would be given copies.
     if let Some(pad) = sink.static_pad("sink") {
         pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
             if let Some(gst::PadProbeData::Query(query)) = &mut info.data
                 && let gst::QueryViewMut::Allocation(allocation) = query.view_mut()
             {
-                allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+                offer(allocation);
                 return gst::PadProbeReturn::Handled;
             }
             gst::PadProbeReturn::Ok
@@ -214,6 +213,18 @@ fn sink(intake: &Slot) -> gst_app::AppSink {
             .build(),
     );
     sink
+}
+
+/// Whoever reads strides can take the decoder's own buffers; one that asks for tight rows would be given copies.
+///
+/// libav decodes straight into buffers of whoever comes after it, but only of a pool that it is offered. From a pool of its
+/// own, whose pictures are whole blocks high (1088 rows for 1080), it copies every frame, looked at or not.
+fn offer(allocation: &mut gst::query::Allocation) {
+    allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+    let info = allocation.caps().and_then(|it| gst_video::VideoInfo::from_caps(it).ok());
+    if let Some(size_bytes) = info.and_then(|it| u32::try_from(it.size()).ok()) {
+        allocation.add_allocation_pool(Some(&gst_video::VideoBufferPool::new()), size_bytes, 0, 0);
+    }
 }
 
 /// Streaming threads say which camera they work for, so that the decoder's complaints can be counted.

@@ -110,7 +110,8 @@ impl ClockFinder {
                 }
             }
         }
-        self.last = luma.to_vec();
+        self.last.clear();
+        self.last.extend_from_slice(luma);
         found
     }
 }

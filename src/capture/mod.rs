@@ -11,6 +11,7 @@ pub mod timeline;
 
 pub mod camera;
 
+mod colour;
 pub mod picture;
 
 pub mod background;

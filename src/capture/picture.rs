@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3};
+use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use image::{GrayImage, RgbImage};
 
+use crate::capture::colour::Colour;
 use crate::domain::Area;
 
 /// A picture cannot be read.
@@ -48,46 +50,11 @@ enum Pixels {
     Still(RgbImage),
 }
 
-/// How YUV becomes RGB: r = y + rv·v, g = y + gu·u + gv·v, b = y + bu·u, after offset and scale of the range.
-#[derive(Clone, Copy)]
-struct Colour {
-    luma_offset: f32,
-    luma_scale: f32,
-    rv: f32,
-    gu: f32,
-    gv: f32,
-    bu: f32,
-}
-
-impl Colour {
-    /// From ITU-R BT.601/709/2020 luma weights; MJPEG is full range, broadcast video is 16..=235.
-    fn new(info: &gst_video::VideoInfo) -> Colour {
-        use gst_video::{VideoColorMatrix as Matrix, VideoColorRange as Range};
-        let (kr, kb) = match info.colorimetry().matrix() {
-            Matrix::Bt709 => (0.2126, 0.0722),
-            Matrix::Bt2020 => (0.2627, 0.0593),
-            _ => (0.299, 0.114),
-        };
-        let full = info.colorimetry().range() == Range::Range0_255;
-        let (luma_offset, luma_scale, chroma_scale) =
-            if full { (0.0, 1.0, 1.0) } else { (16.0, 255.0 / 219.0, 255.0 / 224.0) };
-        let kg = 1.0 - kr - kb;
-        Colour {
-            luma_offset,
-            luma_scale,
-            rv: 2.0 * (1.0 - kr) * chroma_scale,
-            gu: -2.0 * (1.0 - kb) * kb / kg * chroma_scale,
-            gv: -2.0 * (1.0 - kr) * kr / kg * chroma_scale,
-            bu: 2.0 * (1.0 - kb) * chroma_scale,
-        }
-    }
-
-    fn rgb(self, y: u8, u: u8, v: u8) -> [u8; 3] {
-        let y = (f32::from(y) - self.luma_offset) * self.luma_scale + 0.5;
-        let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-        // `as` saturates: that is the clamp.
-        [(y + self.rv * v) as u8, (y + self.gu * u + self.gv * v) as u8, (y + self.bu * u) as u8]
-    }
+/// Room for a rendering, to be used again and again.
+#[derive(Debug, Default)]
+pub struct Canvas {
+    planes: [Vec<u8>; 3],
+    rgb: Vec<u8>,
 }
 
 impl fmt::Debug for Picture {
@@ -134,15 +101,14 @@ impl Picture {
 
     /// The luma of the whole picture at `width` x `height` px, averaged over what each pixel covers.
     pub fn luma(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<GrayImage, PictureError> {
+        let size = Size { area: self.area(), width, height, filter: FilterType::Box };
         match &self.pixels {
-            Pixels::Decoded { .. } => {
-                let luma = self.plane(0, PixelType::U8, self.area(), width, height, FilterType::Box, resizer)?;
+            Pixels::Decoded { frame, .. } => {
+                let mut luma = Vec::new();
+                self.plane::<U8>(frame, 0, size, resizer, &mut luma)?;
                 GrayImage::from_raw(width, height, luma).ok_or_else(|| PictureError::Buffer("luma".into()))
             }
-            Pixels::Still(_) => {
-                let small = self.rgb(self.area(), width, height, FilterType::Box, resizer)?;
-                Ok(image::DynamicImage::ImageRgb8(small).into_luma8())
-            }
+            Pixels::Still(_) => Ok(image::DynamicImage::ImageRgb8(self.rgb(size, resizer)?).into_luma8()),
         }
     }
 
@@ -151,71 +117,81 @@ impl Picture {
     /// The planes are resized before they are converted, with an antialiased bilinear filter: work grows with the
     /// output, not with the camera's resolution.
     pub fn render(&self, area: Area, width: u32, height: u32, resizer: &mut Resizer) -> Result<RgbImage, PictureError> {
-        self.rgb(area, width, height, FilterType::Bilinear, resizer)
+        self.rgb(Size { area, width, height, filter: FilterType::Bilinear }, resizer)
+    }
+
+    /// [`Picture::render`] in room that is there already: three bytes a pixel, row by row.
+    pub fn render_on<'a>(
+        &self,
+        area: Area,
+        width: u32,
+        height: u32,
+        resizer: &mut Resizer,
+        canvas: &'a mut Canvas,
+    ) -> Result<&'a [u8], PictureError> {
+        self.paint(Size { area, width, height, filter: FilterType::Bilinear }, resizer, canvas)?;
+        Ok(&canvas.rgb)
     }
 
     /// Mean distance of the chroma from grey, 0..=1, over a small rendering: near 0 is an infrared picture.
     pub fn colourfulness(&self, resizer: &mut Resizer) -> Result<f32, PictureError> {
-        let small = self.rgb(self.area(), 32, 32, FilterType::Box, resizer)?;
+        let small = self.rgb(Size { area: self.area(), width: 32, height: 32, filter: FilterType::Box }, resizer)?;
         let spread = |p: &image::Rgb<u8>| f32::from(p.0.iter().max().unwrap_or(&0) - p.0.iter().min().unwrap_or(&0));
         Ok(small.pixels().map(spread).sum::<f32>() / (32.0 * 32.0 * 255.0))
     }
 
-    fn rgb(
-        &self,
-        area: Area,
-        width: u32,
-        height: u32,
-        filter: FilterType,
-        resizer: &mut Resizer,
-    ) -> Result<RgbImage, PictureError> {
+    fn rgb(&self, size: Size, resizer: &mut Resizer) -> Result<RgbImage, PictureError> {
+        let mut canvas = Canvas::default();
+        self.paint(size, resizer, &mut canvas)?;
+        RgbImage::from_raw(size.width, size.height, canvas.rgb).ok_or_else(|| PictureError::Buffer("rgb".into()))
+    }
+
+    fn paint(&self, size: Size, resizer: &mut Resizer, canvas: &mut Canvas) -> Result<(), PictureError> {
+        let Canvas { planes: [y, u, v], rgb } = canvas;
         let (frame, colour) = match &self.pixels {
             Pixels::Still(image) => {
-                let source = ImageRef::new(self.width, self.height, image.as_raw(), PixelType::U8x3).map_err(buffer)?;
-                let data = resize(&source, PixelType::U8x3, area, width, height, filter, resizer)?;
-                return RgbImage::from_raw(width, height, data).ok_or_else(|| PictureError::Buffer("rgb".into()));
+                let source =
+                    TypedImageRef::<U8x3>::from_buffer(self.width, self.height, image.as_raw()).map_err(buffer)?;
+                return resize(&source, size, resizer, rgb);
             }
-            Pixels::Decoded { frame, colour } => (frame, *colour),
+            Pixels::Decoded { frame, colour } => (frame, colour.tables()),
         };
-        let y = self.plane(0, PixelType::U8, area, width, height, filter, resizer)?;
-        let mut data = Vec::with_capacity(y.len() * 3);
+        self.plane::<U8>(frame, 0, size, resizer, y)?;
+        rgb.resize(y.len() * 3, 0);
+        let pixels = rgb.chunks_exact_mut(3).zip(&*y);
         match frame.n_planes() {
-            1 => y.iter().for_each(|&y| data.extend(colour.rgb(y, 128, 128))),
+            1 => pixels.for_each(|(rgb, &y)| rgb.copy_from_slice(&colour.rgb(y, 128, 128))),
             2 => {
-                let uv = self.plane(1, PixelType::U8x2, area, width, height, filter, resizer)?;
-                y.iter().zip(uv.chunks_exact(2)).for_each(|(&y, uv)| data.extend(colour.rgb(y, uv[0], uv[1])));
+                self.plane::<U8x2>(frame, 1, size, resizer, u)?;
+                let pixels = pixels.zip(u.chunks_exact(2));
+                pixels.for_each(|((rgb, &y), uv)| rgb.copy_from_slice(&colour.rgb(y, uv[0], uv[1])));
             }
             _ => {
-                let u = self.plane(1, PixelType::U8, area, width, height, filter, resizer)?;
-                let v = self.plane(2, PixelType::U8, area, width, height, filter, resizer)?;
-                y.iter().zip(u.iter().zip(&v)).for_each(|(&y, (&u, &v))| data.extend(colour.rgb(y, u, v)));
+                self.plane::<U8>(frame, 1, size, resizer, u)?;
+                self.plane::<U8>(frame, 2, size, resizer, v)?;
+                let pixels = pixels.zip(u.iter().zip(&*v));
+                pixels.for_each(|((rgb, &y), (&u, &v))| rgb.copy_from_slice(&colour.rgb(y, u, v)));
             }
         }
-        RgbImage::from_raw(width, height, data).ok_or_else(|| PictureError::Buffer("rgb".into()))
+        Ok(())
     }
 
     /// One plane of a decoded picture, resized.
-    #[expect(clippy::too_many_arguments, reason = "the resizer's own parameters, once more")]
-    fn plane(
+    fn plane<P: PixelTrait>(
         &self,
+        frame: &gst_video::VideoFrame<gst_video::video_frame::Readable>,
         idx: u32,
-        pixel: PixelType,
-        area: Area,
-        width: u32,
-        height: u32,
-        filter: FilterType,
+        size: Size,
         resizer: &mut Resizer,
-    ) -> Result<Vec<u8>, PictureError> {
-        let Pixels::Decoded { frame, .. } = &self.pixels else {
-            return Err(PictureError::Buffer("a still has no planes".into()));
-        };
+        target: &mut Vec<u8>,
+    ) -> Result<(), PictureError> {
         let data = frame.plane_data(idx).map_err(buffer)?;
         let stride = usize::try_from(frame.plane_stride()[idx as usize]).map_err(buffer)?;
         // Component 1 is the first chroma of every layout but grey.
         let component = idx.min(1);
         let plane_width = frame.comp_width(component);
         let plane_height = frame.comp_height(component);
-        let columns = u32::try_from(stride / pixel.size()).map_err(buffer)?;
+        let columns = u32::try_from(stride / size_of::<P>()).map_err(buffer)?;
         // A decoder's last row may end with its pixels, not with its stride.
         let needed = stride * plane_height as usize;
         let padded: Vec<u8>;
@@ -225,25 +201,32 @@ impl Picture {
         } else {
             &data[..needed]
         };
-        let rows = ImageRef::new(columns, plane_height, data, pixel).map_err(buffer)?;
-        let source = CroppedImage::new(&rows, 0, 0, plane_width, plane_height).map_err(buffer)?;
+        let rows = TypedImageRef::<P>::from_buffer(columns, plane_height, data).map_err(buffer)?;
+        let source = TypedCroppedImage::from_ref(&rows, 0, 0, plane_width, plane_height).map_err(buffer)?;
         let (sx, sy) =
             (f64::from(plane_width) / f64::from(self.width), f64::from(plane_height) / f64::from(self.height));
-        let area = Area { x: area.x * sx, y: area.y * sy, width: area.width * sx, height: area.height * sy };
-        resize(&source, pixel, area, width, height, filter, resizer)
+        let Area { x, y, width, height } = size.area;
+        let area = Area { x: x * sx, y: y * sy, width: width * sx, height: height * sy };
+        resize(&source, Size { area, ..size }, resizer, target)
     }
 }
 
-fn resize(
-    source: &impl fast_image_resize::IntoImageView,
-    pixel: PixelType,
+/// What is asked for: which part, at what size, and how it gets there.
+#[derive(Clone, Copy)]
+struct Size {
     area: Area,
     width: u32,
     height: u32,
     filter: FilterType,
+}
+
+fn resize<P: PixelTrait>(
+    source: &impl ImageView<Pixel = P>,
+    size: Size,
     resizer: &mut Resizer,
-) -> Result<Vec<u8>, PictureError> {
-    let mut target = Image::new(width, height, pixel);
+    target: &mut Vec<u8>,
+) -> Result<(), PictureError> {
+    let Size { area, width, height, filter } = size;
     let (w, h) = (f64::from(source.width()), f64::from(source.height()));
     let (x, y) = (area.x.clamp(0.0, w), area.y.clamp(0.0, h));
     let (crop_w, crop_h) = (area.width.min(w - x), area.height.min(h - y));
@@ -252,10 +235,14 @@ fn resize(
         return Err(PictureError::Area(area, source.width(), source.height()));
     }
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(x, y, crop_w, crop_h);
-    resizer.resize(source, &mut target, &options).map_err(buffer)?;
-    Ok(target.into_vec())
+    target.resize(width as usize * height as usize * size_of::<P>(), 0);
+    let mut target = TypedImage::<P>::from_buffer(width, height, target).map_err(buffer)?;
+    resizer.resize_typed(source, &mut target, &options).map_err(buffer)
 }
 
 fn buffer(error: impl fmt::Display) -> PictureError {
     PictureError::Buffer(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

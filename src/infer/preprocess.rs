@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use fast_image_resize::Resizer;
-use image::RgbImage;
 
-use crate::capture::picture::PictureError;
+use crate::capture::picture::{Canvas, PictureError};
 use crate::domain::Candidate;
 use crate::infer::contract::{Channels, Input, Layout, Resize};
 
@@ -13,6 +12,7 @@ use crate::infer::contract::{Channels, Input, Layout, Resize};
 pub struct Inputs {
     input: Input,
     resizer: Resizer,
+    canvas: Canvas,
     /// For a channel of the tensor, what each value of a pixel becomes.
     tables: Vec<[f32; 256]>,
     numbers: Vec<f32>,
@@ -29,6 +29,7 @@ impl Inputs {
             count: 0,
             input: input.clone(),
             resizer: Resizer::new(),
+            canvas: Canvas::default(),
         }
     }
 
@@ -62,40 +63,38 @@ impl Inputs {
                 (side(area.width, width), side(area.height, height))
             }
         };
-        let image = picture.render(area, w, h, &mut self.resizer)?;
+        let rgb = picture.render_on(area, w, h, &mut self.resizer, &mut self.canvas)?;
         let end = (self.count + 1) * self.input.len();
         if self.numbers.len() < end {
             self.numbers.resize(end, 0.0);
         }
-        self.lay(&image, end - self.input.len());
+        let target = &mut self.numbers[end - self.input.len()..end];
+        lay(rgb, (w as usize, h as usize), &self.input, &self.tables, target);
         self.count += 1;
         Ok(())
     }
+}
 
-    /// Writes a picture no larger than the input, centred, at `start`.
-    fn lay(&mut self, image: &RgbImage, start: usize) {
-        let (width, height) = (self.input.width as usize, self.input.height as usize);
-        let (w, h) = (image.width() as usize, image.height() as usize);
-        let (left, top) = ((width - w) / 2, (height - h) / 2);
-        let target = &mut self.numbers[start..start + self.input.len()];
-        if (w, h) != (width, height) {
-            // The mean, once normalised: what is no picture says nothing.
-            target.fill(0.0);
-        }
-        let area = width * height;
-        let tables = &self.tables;
-        for (y, pixels) in image.as_raw().chunks_exact(w * 3).enumerate() {
-            let at = (top + y) * width + left;
-            match (self.input.colour, self.input.layout) {
-                (Channels::Grey, _) => grey_row(pixels, &mut target[at..at + w], &tables[0]),
-                (colour, Layout::Nchw) => {
-                    let (first, rest) = target.split_at_mut(area);
-                    let (second, third) = rest.split_at_mut(area);
-                    let planes = [&mut first[at..at + w], &mut second[at..at + w], &mut third[at..at + w]];
-                    planar_row(pixels, planes, tables, order(colour));
-                }
-                (colour, Layout::Nhwc) => packed_row(pixels, &mut target[at * 3..(at + w) * 3], tables, order(colour)),
+/// Writes a picture no larger than the input, centred.
+fn lay(rgb: &[u8], (w, h): (usize, usize), input: &Input, tables: &[[f32; 256]], target: &mut [f32]) {
+    let (width, height) = (input.width as usize, input.height as usize);
+    let (left, top) = ((width - w) / 2, (height - h) / 2);
+    if (w, h) != (width, height) {
+        // The mean, once normalised: what is no picture says nothing.
+        target.fill(0.0);
+    }
+    let area = width * height;
+    for (y, pixels) in rgb.chunks_exact(w * 3).enumerate() {
+        let at = (top + y) * width + left;
+        match (input.colour, input.layout) {
+            (Channels::Grey, _) => grey_row(pixels, &mut target[at..at + w], &tables[0]),
+            (colour, Layout::Nchw) => {
+                let (first, rest) = target.split_at_mut(area);
+                let (second, third) = rest.split_at_mut(area);
+                let planes = [&mut first[at..at + w], &mut second[at..at + w], &mut third[at..at + w]];
+                planar_row(pixels, planes, tables, order(colour));
             }
+            (colour, Layout::Nhwc) => packed_row(pixels, &mut target[at * 3..(at + w) * 3], tables, order(colour)),
         }
     }
 }
@@ -134,7 +133,7 @@ fn grey_row(pixels: &[u8], target: &mut [f32], table: &[f32; 256]) {
 mod tests {
     use std::path::Path;
 
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     use super::*;
     use crate::domain::Area;
