@@ -151,10 +151,7 @@ pub struct ReserveConfig {
 }
 
 /// Films the reserve into `folder`, a file a place, and tells its cameras (names and files) and its truth.
-pub fn record(
-    config: &ReserveConfig,
-    folder: &Path,
-) -> Result<(Vec<(String, PathBuf)>, Vec<TrueVisit>), DemoError> {
+pub fn record(config: &ReserveConfig, folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<TrueVisit>), DemoError> {
     let size = Size::new(config.size.0, config.size.1)?;
     let filmed = each_place(|place| {
         let scene = Scene::new(config.seed, place, size, config.secs, config.animals)?;
