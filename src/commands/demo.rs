@@ -11,6 +11,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::commands::run::{Told, run};
+use crate::commands::unless_gone;
 use crate::config::load::{self, CameraArgument, Overrides};
 use crate::demo::score::{Score, SeenEvent};
 use crate::demo::serve::{Reserve, ReserveConfig};
@@ -78,7 +79,7 @@ fn names(reserve: &Reserve) -> String {
 }
 
 fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout().lock(), "{line}").context("standard output")
+    unless_gone(writeln!(io::stdout().lock(), "{line}")).context("standard output")
 }
 
 /// Remembers the events that ended.
