@@ -4,6 +4,7 @@
 #   make test                      all tests, on real GStreamer, RTSP, ONNX Runtime and SQLite
 #   make setup | build             only install | only build
 #   make fmt | lint                format | rustfmt's and clippy's word
+#   make install [DESTDIR=…]        what `make build` made, as a service (see README)
 #   make bench                     speed, as ratios
 #   make prove                     the long trials; what they measured goes to docs/proofs.md
 
@@ -11,7 +12,7 @@ SHELL := bash
 EYESHINE := target/release/eyeshine
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test setup build fmt lint bench prove
+.PHONY: demo test setup build install fmt lint bench prove
 
 demo: build
 	$(EYESHINE) demo $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(LISTEN),--listen $(LISTEN))
@@ -25,6 +26,18 @@ setup:
 
 build: setup
 	cargo build --release --locked
+
+# Builds nothing: `sudo make install` must leave no file of root's in the build tree.
+install:
+	@[ -x $(EYESHINE) ] || { echo "nothing is built yet: first \`make build\`, then this again" >&2; exit 1; }
+	install -Dm755 $(EYESHINE) $(DESTDIR)/usr/bin/eyeshine
+	install -d $(DESTDIR)/usr/lib/eyeshine/models $(DESTDIR)/usr/share/doc/eyeshine
+	install -m644 models/*.onnx models/*.toml models/*.csv models/libonnxruntime.so.* $(DESTDIR)/usr/lib/eyeshine/models/
+	install -m644 README.md config/default.toml config/example.toml $(DESTDIR)/usr/share/doc/eyeshine/
+	install -Dm644 systemd/eyeshine.service $(DESTDIR)/usr/lib/systemd/system/eyeshine.service
+	install -Dm644 systemd/eyeshine.sysusers $(DESTDIR)/usr/lib/sysusers.d/eyeshine.conf
+	install -Dm644 systemd/eyeshine.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/eyeshine.conf
+	[ -n "$(DESTDIR)" ] || { systemd-sysusers eyeshine.conf && systemd-tmpfiles --create eyeshine.conf && systemctl daemon-reload; }
 
 fmt:
 	cargo fmt

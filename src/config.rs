@@ -5,6 +5,8 @@ pub mod check;
 pub mod environment;
 mod keys;
 pub mod load;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -290,6 +292,8 @@ pub struct StoreConfig {
     pub blanks_per_hour: u32,
     /// Cap on pictures.
     pub media_max_mb: u64,
+    /// Cap on the database.
+    pub database_max_mb: u64,
     /// Longer side of a picture.
     pub picture_px: u32,
     /// JPEG quality.

@@ -1,26 +1,54 @@
-//! Logs: to the journal where standard error is connected to it, else as lines on standard error.
+//! Logs: lines on standard error. Those that go to the journal bear their level as it reads it, and leave the time to it.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Compact, Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Begins to log what `filter` (tracing's syntax; `EYESHINE_LOG` comes before it) lets through.
 pub fn begin(filter: &str) {
     let filter = EnvFilter::try_from_env("EYESHINE_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
     let registry = tracing_subscriber::registry().with(filter);
-    if is_journal()
-        && let Ok(journal) = tracing_journald::layer()
-    {
-        return registry.with(journal).init();
-    }
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    registry.with(lines).init();
+    if is_journal() {
+        registry.with(lines.event_format(Journal::new())).init();
+    } else {
+        registry.with(lines).init();
+    }
 }
 
 /// Whether `$JOURNAL_STREAM` names the device and inode of our standard error.
 fn is_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     rustix::fs::fstat(io::stderr()).is_ok_and(|it| named == format!("{}:{}", it.st_dev, it.st_ino))
+}
+
+/// `<6>camera camera="feeder" state="playing"`: a whole line for people, its level for `journalctl -p`. Fields of the
+/// journal's own would say as much, but `journalctl` shows none of them.
+struct Journal(Format<Compact, ()>);
+
+impl Journal {
+    fn new() -> Journal {
+        Journal(tracing_subscriber::fmt::format().compact().without_time().with_level(false).with_target(false))
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static> FormatEvent<S, N> for Journal {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        // Syslog's severities.
+        let severity = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            _ => 7,
+        };
+        write!(to, "<{severity}>")?;
+        self.0.format_event(context, to, event)
+    }
 }

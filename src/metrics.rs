@@ -129,6 +129,8 @@ pub struct Metrics {
     pub media_skipped: IntCounterVec,
     /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap.
     pub media_deleted: IntCounter,
+    /// `eyeshine_embeddings_deleted_total`: vectors deleted to stay below the cap.
+    pub embeddings_deleted: IntCounter,
     /// `eyeshine_publish_errors_total{sink,reason}`: announcements that did not arrive.
     pub publish_errors: IntCounterVec,
 }
@@ -194,6 +196,11 @@ impl Metrics {
             media_bytes: gauge(&r, "eyeshine_media_bytes", "What the kept pictures take."),
             media_skipped: counters(&r, "eyeshine_media_skipped_total", "Pictures and vectors not kept.", &["reason"]),
             media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap."),
+            embeddings_deleted: counter(
+                &r,
+                "eyeshine_embeddings_deleted_total",
+                "Vectors deleted to keep the database below its cap.",
+            ),
             publish_errors: counters(
                 &r,
                 "eyeshine_publish_errors_total",

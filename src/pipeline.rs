@@ -1,7 +1,7 @@
 //! THE file: every stage and every channel, wired top to bottom in the order of the flow, drained in the same order.
 //!
 //! ```text
-//! camera ─▶ gate ─▶ featurizer ─▶ head ─▶ events ─▶ recorder ─▶ store, then sinks
+//! camera ─▶ gate ─▶ featurizer ─▶ head ─▶ glance ─▶ events ─▶ recorder ─▶ store, then sinks
 //! ```
 //!
 //! Each stage ends when its input closes, so joining in flow order drains in flow order. No queue is unbounded: live
@@ -27,6 +27,7 @@ use crate::infer::models::Models;
 use crate::infer::{predict, queue};
 use crate::metrics::Metrics;
 use crate::observe::event;
+use crate::observe::glance::{self, Glances};
 
 /// Frames that wait for their gate, a camera: it is quicker than any camera, so that more would only be older.
 const FRAMES: usize = 2;
@@ -53,6 +54,8 @@ pub struct Pipeline {
     gates: Vec<JoinHandle<()>>,
     pool: Pool,
     head: JoinHandle<()>,
+    glance: JoinHandle<()>,
+    glances: Arc<Glances>,
     events: JoinHandle<()>,
     recorder: JoinHandle<()>,
 }
@@ -72,10 +75,13 @@ impl Pipeline {
         let (lanes, looks) = queue::fair(config.featurizer.queue_frames, &house.metrics);
         let (embedded_in, embedded) = bounded(EMBEDDED);
         let (predicted_in, predicted) = bounded(PREDICTED);
+        let (glanced_in, glanced) = bounded(PREDICTED);
         let (updated_in, updated) = bounded(PREDICTED);
 
         let recorder = record(updated)?;
-        let events = event::spawn(&config.events, house, predicted, updated_in)?;
+        let events = event::spawn(&config.events, house, glanced, updated_in)?;
+        let glances = Arc::new(Glances::new(config.cameras.iter().map(|it| Arc::clone(&it.name))));
+        let glance = glance::spawn(Arc::clone(&glances), predicted, glanced_in)?;
         let head = predict::spawn(&config.novelty, house, embedded, predicted_in)?;
         let pool = featurizer::spawn_pool(
             &models.runtime,
@@ -92,12 +98,17 @@ impl Pipeline {
             gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live())?);
             cameras.push(camera);
         }
-        Ok(Pipeline { cameras, gates, pool, head, events, recorder })
+        Ok(Pipeline { cameras, gates, pool, head, glance, glances, events, recorder })
     }
 
     /// The cameras, for those who want to see how they are.
     pub fn cameras(&self) -> &[Camera] {
         &self.cameras
+    }
+
+    /// What they show now.
+    pub fn glances(&self) -> &Arc<Glances> {
+        &self.glances
     }
 
     /// Waits until every camera has come to its end, as files do and live cameras never, and drains.
@@ -108,13 +119,13 @@ impl Pipeline {
 
     /// Stops the cameras, and lets every stage finish what it has.
     pub fn drain(self) {
-        let Pipeline { cameras, gates, pool, head, events, recorder } = self;
+        let Pipeline { cameras, gates, pool, head, glance, glances: _, events, recorder } = self;
         // All are told before any is waited for.
         let supervisors: Vec<JoinHandle<()>> = cameras.into_iter().map(Camera::stop).collect();
         supervisors.into_iter().for_each(join);
         gates.into_iter().for_each(join);
         pool.join();
-        [head, events, recorder].into_iter().for_each(join);
+        [head, glance, events, recorder].into_iter().for_each(join);
     }
 }
 

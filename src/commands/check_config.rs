@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::commands::Exit;
+use crate::commands::{Exit, unless_gone};
 use crate::config::check;
 use crate::config::environment::Environment;
 use crate::config::load::Overrides;
@@ -11,13 +11,9 @@ use crate::config::load::Overrides;
 /// Lists every problem on standard error.
 pub fn check_config(path: Option<&Path>, overrides: &Overrides) -> io::Result<Exit> {
     let problems = check::problems(path, overrides, &Environment::of_process());
-    let mut err = io::stderr().lock();
-    for problem in &problems {
-        writeln!(err, "{problem}")?;
-    }
-    if problems.is_empty() {
-        writeln!(err, "the configuration is good")?;
-        return Ok(Exit::Done);
-    }
-    Ok(Exit::Config)
+    let lines: String = problems.iter().map(|it| format!("{it}\n")).collect();
+    let (said, exit) =
+        if problems.is_empty() { ("the configuration is good\n", Exit::Done) } else { (&*lines, Exit::Config) };
+    unless_gone(io::stderr().lock().write_all(said.as_bytes()))?;
+    Ok(exit)
 }

@@ -1,56 +1,41 @@
 //! `eyeshine classify`: files through the same stages as live cameras, as fast as the machine can. Nothing is kept.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
+mod answer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::capture::gate::burst;
 use crate::capture::picture::Picture;
-use crate::commands::replay::{Replayed, replay};
+use crate::commands::replay::replay;
+use crate::commands::unless_gone;
 use crate::config::{CameraConfig, Config};
-use crate::domain::{Change, Event, Featurized, Frame, Observation, ObservationType};
+use crate::domain::{Change, Event, EventUpdate, Featurized, Frame, Observation, ObservationType};
 use crate::infer::featurizer::Featurizer;
 use crate::infer::head::Head;
 use crate::infer::models::Models;
 use crate::infer::predict::{Prediction, Predictor};
 use crate::metrics::Metrics;
-use crate::observe::publish::Announcement;
+
+pub use answer::Format;
+use answer::{Clip, Found};
 
 /// Stills of one folder that were taken within this of each other are a burst.
 const BURST_GAP: Duration = Duration::from_secs(10);
 /// Pictures of a burst, at most: they are held in memory together.
 const MAX_BURST: usize = 16;
 
-/// How the answers are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// A line for people.
-    Text,
-    /// A line of JSON an event or picture.
-    Json,
-    /// One document in MegaDetector's batch format 1.6, which Timelapse and AddaxAI read.
-    Megadetector,
-}
-
-/// What was found in one file.
-struct Found {
-    file: PathBuf,
-    /// Events of a clip; for a still one event of no length.
-    events: Vec<Event>,
-    failure: Option<String>,
-    is_clip: bool,
-}
-
 /// Classifies files, and all files of folders. `camera` holds the gate's settings. Whether every file could be read.
 pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &CameraConfig) -> anyhow::Result<bool> {
     let models = Models::open(&config.models)?;
-    let (stills, clips) = files(paths)?;
-    let mut found = Vec::new();
+    let Files { stills, clips, unread: mut found } = files(paths)?;
     if !stills.is_empty() {
         let mut featurizer =
             Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
@@ -66,39 +51,55 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
     for it in found.iter().filter(|it| it.failure.is_some()) {
         tracing::error!(file = %it.file.display(), "{}", it.failure.as_deref().unwrap_or_default());
     }
-    let mut out = io::stdout().lock();
-    match format {
-        Format::Text => text(&mut out, &found),
-        Format::Json => json(&mut out, &found),
-        Format::Megadetector => megadetector(&mut out, &found),
-    }
-    .context("standard output")?;
+    unless_gone(answer::write(&mut io::stdout().lock(), format, &found)).context("standard output")?;
     Ok(all_read)
 }
 
-/// Stills and clips among the paths, folders walked, in order.
-fn files(paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let (mut stills, mut clips) = (Vec::new(), Vec::new());
+/// What there is to look at.
+#[derive(Default)]
+struct Files {
+    stills: Vec<PathBuf>,
+    clips: Vec<PathBuf>,
+    /// Folders inside of folders that cannot be listed.
+    unread: Vec<Found>,
+}
+
+/// Stills and clips among the paths, folders walked, in order. Links inside of folders are followed to files alone: a
+/// folder may be linked into itself.
+fn files(paths: &[PathBuf]) -> anyhow::Result<Files> {
+    let mut files = Files::default();
     let mut waiting: Vec<(PathBuf, bool)> = paths.iter().rev().map(|it| (it.clone(), true)).collect();
     while let Some((path, named)) = waiting.pop() {
+        anyhow::ensure!(!named || path.exists(), "{}: no such file", path.display());
         if path.is_dir() {
-            let entries = path.read_dir().with_context(|| path.display().to_string())?;
-            let mut inside: Vec<PathBuf> = entries.filter_map(Result::ok).map(|it| it.path()).collect();
-            inside.sort();
-            waiting.extend(inside.into_iter().rev().map(|it| (it, false)));
+            if !named && path.is_symlink() {
+                continue;
+            }
+            match path.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+                Ok(entries) => {
+                    let mut inside: Vec<PathBuf> = entries.into_iter().map(|it| it.path()).collect();
+                    inside.sort();
+                    waiting.extend(inside.into_iter().rev().map(|it| (it, false)));
+                }
+                Err(error) if named => return Err(error).with_context(|| path.display().to_string()),
+                Err(error) => files.unread.push(unread(path, format!("a folder that cannot be listed: {error}"))),
+            }
             continue;
         }
-        anyhow::ensure!(path.exists(), "{}: no such file", path.display());
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
         match extension.as_str() {
-            "jpg" | "jpeg" | "png" => stills.push(path),
-            "mp4" | "mkv" | "avi" | "mov" | "m4v" | "ts" | "mpg" | "webm" | "h264" => clips.push(path),
+            "jpg" | "jpeg" | "png" => files.stills.push(path),
+            "mp4" | "mkv" | "avi" | "mov" | "m4v" | "ts" | "mpg" | "webm" | "h264" => files.clips.push(path),
             // What a folder holds beside pictures is none of ours; what a person names is.
-            _ if named => clips.push(path),
+            _ if named => files.clips.push(path),
             _ => {}
         }
     }
-    Ok((stills, clips))
+    Ok(files)
+}
+
+fn unread(file: PathBuf, why: String) -> Found {
+    Found { file, events: Vec::new(), failure: Some(why), clip: None }
 }
 
 /// Runs of stills of one folder, each taken soon after the one before.
@@ -149,7 +150,7 @@ fn look_at(
             }
             Err(error) => Some(format!("not a readable picture: {error}")),
         };
-        found.insert(number, Found { file, events: Vec::new(), failure, is_clip: false });
+        found.insert(number, Found { file, events: Vec::new(), failure, clip: None });
     }
     let mut predictor = Predictor::new(&config.novelty);
     for look in burst::looks(camera, frames) {
@@ -182,7 +183,7 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
         (ObservationType::Unknown, None, share, class)
     };
     Event {
-        id: uuid::Uuid::now_v7(),
+        id: Uuid::now_v7(),
         camera: Arc::clone(&look.frame.camera),
         state: crate::domain::EventState::Ended,
         start: look.frame.at,
@@ -197,11 +198,47 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
 
 /// A clip through the pipeline: the events are those that `run` would have told.
 fn watch(clip: PathBuf, config: &Config, camera: &CameraConfig, models: &Models) -> anyhow::Result<Found> {
-    let path = clip.canonicalize().with_context(|| clip.display().to_string())?;
-    let camera =
-        CameraConfig { uri: path.to_string_lossy().as_ref().into(), name: name_of(&clip).into(), ..camera.clone() };
-    let Replayed { events, failures } = replay(config, vec![camera], models)?;
-    Ok(Found { file: clip, events, failure: failures.into_iter().next(), is_clip: true })
+    let path = match clip.canonicalize() {
+        Ok(path) => path,
+        Err(error) => return Ok(unread(clip, format!("not a readable file: {error}"))),
+    };
+    let (uri, name) = (path.to_string_lossy().as_ref().into(), name_of(&clip).into());
+    let camera = CameraConfig { uri, name, ..camera.clone() };
+    let (Kept { events, best, last }, failures) = replay(config, vec![camera.clone()], models, Kept::add)?;
+    let clip_of = Clip {
+        // Where nothing was seen no frame is pointed to, and any rate will do.
+        frame_rate: last.map_or(camera.analysis_fps, |(number, elapsed)| number as f64 / elapsed.as_secs_f64()),
+        frame_numbers: best.into_iter().map(|(event, (_, number))| (event, number)).collect(),
+    };
+    Ok(Found { file: clip, events, failure: failures.into_iter().next(), clip: Some(clip_of) })
+}
+
+/// What is kept of a clip's updates: no picture.
+#[derive(Default)]
+struct Kept {
+    events: Vec<Event>,
+    /// Score and number of the most telling frame of each event.
+    best: HashMap<Uuid, (f32, u64)>,
+    /// Number and time of a late frame: together the frame rate.
+    last: Option<(u64, Duration)>,
+}
+
+impl Kept {
+    fn add(&mut self, update: EventUpdate) {
+        let EventUpdate { change, event, keepsakes } = update;
+        for it in keepsakes {
+            let best = self.best.entry(event.id).or_insert((it.score, it.frame.number));
+            if it.score > best.0 {
+                *best = (it.score, it.frame.number);
+            }
+            if it.frame.number > self.last.map_or(0, |it| it.0) && !it.frame.elapsed.is_zero() {
+                self.last = Some((it.frame.number, it.frame.elapsed));
+            }
+        }
+        if change == Change::Ended {
+            self.events.push(event);
+        }
+    }
 }
 
 /// A camera's name made of a file's.
@@ -210,95 +247,4 @@ fn name_of(clip: &Path) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = stem.chars().map(allowed).take(64).collect();
     if name.is_empty() { "clip".into() } else { name }
-}
-
-fn text(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
-    for it in found {
-        if it.events.is_empty() && it.failure.is_none() {
-            writeln!(out, "{}: no event", it.file.display())?;
-        }
-        for event in &it.events {
-            let what: Vec<String> = event.observations.iter().map(said).collect();
-            write!(out, "{}: ", it.file.display())?;
-            if it.is_clip {
-                let from = seconds_in(event);
-                write!(out, "{from:.1} s, for {:.1} s: ", event.duration_secs)?;
-            }
-            writeln!(out, "{}", what.join(", "))?;
-        }
-    }
-    Ok(())
-}
-
-/// Seconds from the beginning of a clip, which is at the epoch.
-fn seconds_in(event: &Event) -> f64 {
-    event.start.as_millisecond() as f64 / 1_000.0
-}
-
-fn said(observation: &Observation) -> String {
-    let percent = 100.0 * observation.probability;
-    match &observation.hint {
-        Some(hint) => format!("{} (perhaps {}, {percent:.0} %)", observation.label(), hint.name),
-        None => format!("{} {percent:.0} %", observation.label()),
-    }
-}
-
-fn json(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
-    for it in found {
-        for event in &it.events {
-            let mut line = serde_json::to_value(Announcement { change: Change::Ended, event })?;
-            line["file"] = it.file.display().to_string().into();
-            if it.is_clip {
-                let from_secs = seconds_in(event);
-                line["from_secs"] = from_secs.into();
-                line["to_secs"] = (from_secs + event.duration_secs).into();
-            }
-            writeln!(out, "{line}")?;
-        }
-        if let Some(failure) = &it.failure {
-            writeln!(out, "{}", serde_json::json!({ "change": "failed", "file": it.file, "failure": failure }))?;
-        }
-    }
-    Ok(())
-}
-
-/// Format 1.6: whole-frame detections with our classes as their classifications.
-fn megadetector(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    for observation in found.iter().flat_map(|it| &it.events).flat_map(|it| &it.observations) {
-        let next = names.len() + 1;
-        names.entry(observation.label()).or_insert(next);
-    }
-    let image = |it: &Found| {
-        let file = it.file.display().to_string();
-        if let Some(failure) = &it.failure {
-            return serde_json::json!({ "file": file, "failure": failure, "detections": null });
-        }
-        let seen = it.events.iter().flat_map(|it| &it.observations).filter(|it| it.kind != ObservationType::Blank);
-        let detections: Vec<serde_json::Value> = seen
-            .map(|it| {
-                let category = match it.kind {
-                    ObservationType::Human => "2",
-                    ObservationType::Vehicle => "3",
-                    _ => "1",
-                };
-                // Confidences must be floats in the document: 1 alone is refused by readers.
-                let confidence = f64::from(it.probability).clamp(0.001, 0.999);
-                let class = names.get(&it.label()).map(usize::to_string).unwrap_or_default();
-                serde_json::json!({
-                    "category": category, "conf": confidence, "bbox": [0.0, 0.0, 1.0, 1.0],
-                    "classifications": [[class, confidence]],
-                })
-            })
-            .collect();
-        serde_json::json!({ "file": file, "detections": detections })
-    };
-    let document = serde_json::json!({
-        "info": { "format_version": "1.6", "detector": format!("eyeshine {}", env!("CARGO_PKG_VERSION")) },
-        "detection_categories": { "1": "animal", "2": "person", "3": "vehicle" },
-        "classification_categories":
-            names.iter().map(|(name, id)| (id.to_string(), name.clone())).collect::<BTreeMap<_, _>>(),
-        "images": found.iter().map(image).collect::<Vec<_>>(),
-    });
-    writeln!(out, "{document:#}")
 }

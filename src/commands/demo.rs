@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::commands::replay::{Replayed, replay};
+use crate::commands::replay::replay;
 use crate::commands::run::{Told, run};
+use crate::commands::unless_gone;
 use crate::config::load::{self, CameraArgument, Overrides};
 use crate::demo::score::{Score, SeenEvent};
 use crate::demo::script::TrueVisit;
 use crate::demo::serve::{Reserve, ReserveConfig, record};
-use crate::domain::{Change, Event};
+use crate::domain::{Change, Event, EventUpdate};
 use crate::infer::models::Models;
 use crate::observe::publish::Sink;
 
@@ -104,9 +105,11 @@ fn films(
             .collect();
         let config = load::load(path, overrides)?;
         let models = Models::open(&config.models)?;
-        let Replayed { events, failures } = replay(&config, config.cameras.clone(), &models)?;
+        let add = |events: &mut Vec<Event>, it: EventUpdate| {
+            events.extend((it.change == Change::Ended && !it.event.is_blank()).then_some(it.event));
+        };
+        let (events, failures) = replay(&config, config.cameras.clone(), &models, add)?;
         anyhow::ensure!(failures.is_empty(), "{}", failures.join("; "));
-        let events: Vec<Event> = events.into_iter().filter(|it| !it.is_blank()).collect();
         Ok((truth, seen_since(Timestamp::UNIX_EPOCH, &events), Timestamp::UNIX_EPOCH))
     })();
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -119,7 +122,7 @@ fn names(reserve: &Reserve) -> String {
 }
 
 fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout().lock(), "{line}").context("standard output")
+    unless_gone(writeln!(io::stdout().lock(), "{line}")).context("standard output")
 }
 
 /// Remembers the events that ended.

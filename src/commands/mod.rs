@@ -7,6 +7,7 @@ mod replay;
 pub mod run;
 
 use std::fmt;
+use std::io;
 
 use crate::config::load::ConfigErrors;
 use crate::infer::featurizer::FeaturizerError;
@@ -46,6 +47,11 @@ impl Exit {
         }
         Exit::Failed
     }
+}
+
+/// Whoever read our output may go when they have seen enough: that is no error.
+fn unless_gone(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 /// An error with all its causes, each said once.

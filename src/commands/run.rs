@@ -57,8 +57,13 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     })?;
     say_what_runs(&house, &models);
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
-    let cameras = pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect();
-    web::serve(runtime.handle(), listener, config, Arc::clone(&metrics), store, cameras, shutdown.clone())?;
+    let shown = web::Shown {
+        metrics: Arc::clone(&metrics),
+        store,
+        cameras: pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect(),
+        glances: Arc::clone(pipeline.glances()),
+    };
+    web::serve(runtime.handle(), listener, &config.web, shown, shutdown.clone())?;
     metrics.ready.set(1);
     tracing::info!(address = %config.web.listen, cameras = config.cameras.len(), "ready");
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);

@@ -70,7 +70,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         "events",
         &[
             key("gap_secs", Kind::Float(0.1, 3_600.0)),
-            key("open_looks", Kind::Int(1, 1000)),
+            key("open_looks", Kind::Float(1.0, 1000.0)),
             key("max_secs", Kind::Float(1.0, 86_400.0)),
             key("threshold", Kind::Float(0.0, 1.0)),
             key("save_secs", Kind::Float(0.1, 5.0)),
@@ -83,6 +83,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("max_pictures", Kind::Int(1, 1000)),
             key("blanks_per_hour", Kind::Int(0, 3600)),
             key("media_max_mb", Kind::Int(10, 100_000_000)),
+            key("database_max_mb", Kind::Int(10, 100_000_000)),
             key("picture_px", Kind::Int(64, 8192)),
             key("jpeg_quality", Kind::Int(1, 100)),
         ],

@@ -83,6 +83,13 @@ impl MediaFolder {
         fs::remove_file(file)
     }
 
+    /// How many of the `kept` bytes of pictures must go before one of `bytes` finds room on the disk; none where something
+    /// else fills it: then they are not what is in the way.
+    pub fn shortage(&self, kept: u64, bytes: u64) -> u64 {
+        let Ok(disk) = Disk::of(&self.state_dir) else { return 0 };
+        if kept > disk.taken / 2 { disk.reserve.saturating_add(bytes).saturating_sub(disk.available) } else { 0 }
+    }
+
     /// Writes a picture; once this returns it is on disk under its name, and survives a power cut.
     ///
     /// The disk counts as full before its last bytes are taken: those are for the database.
@@ -92,9 +99,8 @@ impl MediaFolder {
         let unfinished = target.with_extension(UNFINISHED);
         let write = || {
             fs::create_dir_all(folder)?;
-            let disk = rustix::fs::statvfs(folder)?;
-            let reserve = (disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE).min(RESERVE_BYTES);
-            if disk.f_bavail.saturating_mul(disk.f_frsize) < reserve.saturating_add(jpeg.len() as u64) {
+            let disk = Disk::of(folder)?;
+            if disk.available < disk.reserve.saturating_add(jpeg.len() as u64) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             let mut picture = File::create(&unfinished)?;
@@ -140,6 +146,26 @@ impl MediaFolder {
             swept.removed += 1;
         }
         Ok(swept)
+    }
+}
+
+/// A disk, in bytes.
+struct Disk {
+    taken: u64,
+    available: u64,
+    /// What pictures leave free.
+    reserve: u64,
+}
+
+impl Disk {
+    fn of(folder: &Path) -> io::Result<Disk> {
+        let it = rustix::fs::statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(it.f_frsize);
+        Ok(Disk {
+            taken: bytes(it.f_blocks.saturating_sub(it.f_bfree)),
+            available: bytes(it.f_bavail),
+            reserve: (bytes(it.f_blocks) / RESERVE_SHARE).min(RESERVE_BYTES),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! From predictions to events: aggregation, store, publication.
 
 pub mod event;
+pub mod glance;
 pub mod track;
 
 mod backlog;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{App, REQUEST_TIMEOUT};
 
-const HEADERS: [(HeaderName, &str); 4] = [
+const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -16,6 +16,8 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
+    // Neither may another site show our pictures, nor count them.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -24,18 +26,17 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     } else if !is_ours(&app.hosts, request.headers()) {
         (StatusCode::FORBIDDEN, "not a name of this daemon: add it to web.allowed_hosts\n").into_response()
     } else {
-        let answer = async {
-            let _turn = app.turns.acquire().await;
-            next.run(request).await
-        };
-        match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
             Ok(response) => response,
             Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "too busy\n").into_response(),
         }
     };
+    let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
+    // What says nothing else is of this moment.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     response
 }
 

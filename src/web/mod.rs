@@ -1,6 +1,7 @@
 //! HTTP: metrics, health, the API and the live page. Thin: it reads the store, the metrics and the cameras' status.
 
 mod api;
+mod connections;
 mod guard;
 mod page;
 
@@ -18,13 +19,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::capture::camera::Status;
-use crate::config::Config;
+use crate::config::WebConfig;
 use crate::metrics::Metrics;
+use crate::observe::glance::Glances;
 use crate::observe::store::Store;
 use crate::shutdown::Shutdown;
 
-/// Requests that are answered at once; more wait. Far below the limit of descriptors.
-const MAX_CONCURRENT: usize = 64;
+/// Reads of the disk at once; more wait. What needs no disk never waits for them, so that metrics tell of a slow one.
+const MAX_READS: usize = 16;
 /// A request that takes longer is given up: a slow client holds nothing for long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,14 +38,28 @@ pub enum WebError {
     Bind(SocketAddr, std::io::Error),
 }
 
+/// What is shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// Events and their pictures.
+    pub store: Store,
+    /// How the cameras are.
+    pub cameras: Vec<Arc<Status>>,
+    /// What they show now.
+    pub glances: Arc<Glances>,
+}
+
 /// What every answer is made from.
 #[derive(Debug, Clone)]
 struct App {
     metrics: Arc<Metrics>,
     store: Store,
     cameras: Arc<[Arc<Status>]>,
+    glances: Arc<Glances>,
     hosts: Arc<[String]>,
-    turns: Arc<tokio::sync::Semaphore>,
+    reads: Arc<tokio::sync::Semaphore>,
 }
 
 /// Takes the address, before anything else is begun.
@@ -56,20 +72,19 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, WebError> {
 pub fn serve(
     runtime: &Handle,
     listener: std::net::TcpListener,
-    config: &Config,
-    metrics: Arc<Metrics>,
-    store: Store,
-    cameras: Vec<Arc<Status>>,
+    config: &WebConfig,
+    shown: Shown,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let mut hosts: Vec<String> = vec!["localhost".into(), config.web.listen.ip().to_string()];
-    hosts.extend(config.web.allowed_hosts.iter().map(|it| it.to_ascii_lowercase()));
+    let mut hosts: Vec<String> = vec!["localhost".into(), config.listen.ip().to_string()];
+    hosts.extend(config.allowed_hosts.iter().map(|it| it.to_ascii_lowercase()));
     let app = App {
-        metrics,
-        store,
-        cameras: cameras.into(),
+        metrics: shown.metrics,
+        store: shown.store,
+        cameras: shown.cameras.into(),
+        glances: shown.glances,
         hosts: hosts.into(),
-        turns: Arc::new(tokio::sync::Semaphore::new(MAX_CONCURRENT)),
+        reads: Arc::new(tokio::sync::Semaphore::new(MAX_READS)),
     };
     let router = Router::new()
         .route("/", get(page::live))
@@ -80,6 +95,7 @@ pub fn serve(
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/api/v1/cameras", get(api::cameras))
+        .route("/api/v1/cameras/{name}/picture", get(api::picture))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/events/{id}", get(api::event))
         .route("/media/{id}", get(api::media))
@@ -87,12 +103,7 @@ pub fn serve(
         .with_state(app);
     let _inside = runtime.enter();
     let listener = TcpListener::from_std(listener)?;
-    runtime.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.told().await }).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the page is no longer served");
-        }
-    });
+    runtime.spawn(connections::serve(listener, router, shutdown));
     Ok(())
 }
 
@@ -105,12 +116,9 @@ async fn ready(State(app): State<App>) -> Response {
     if app.metrics.ready.get() != 1 {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();
     }
-    // A disk that was full may have room again: only a try tells.
-    let writable = app.store.is_writable()
-        || tokio::task::spawn_blocking(move || app.store.probe().is_ok()).await.unwrap_or(false);
-    if writable {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written\n").into_response()
+    let store = app.store.clone();
+    match api::on_disk(&app, move || Ok(store.can_write())).await {
+        Ok(true) => "ready\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written\n").into_response(),
     }
 }

@@ -1,8 +1,8 @@
-//! The live page: how the cameras are, and what came by. It works without scripts; a script renews it.
+//! The live page: how the cameras are, and what came by. It works without scripts; a script renews it in place.
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use super::App;
 use super::api::on_disk;
 use crate::capture::camera::Status;
-use crate::domain::{EventState, ObservationType};
+use crate::domain::{EventState, Modality, Observation, ObservationType};
+use crate::metrics::CameraState;
+use crate::observe::glance::Glance;
 use crate::observe::store::StoredEvent;
 
 /// Events on the page.
@@ -19,6 +21,7 @@ const N_EVENTS: usize = 24;
 #[derive(Template)]
 #[template(path = "live.html")]
 struct Live {
+    n_playing: usize,
     cameras: Vec<CameraCard>,
     events: Vec<EventCard>,
 }
@@ -26,17 +29,24 @@ struct Live {
 struct CameraCard {
     name: String,
     place: String,
+    /// For the style sheet.
     state: &'static str,
+    said: &'static str,
     detail: String,
     error: String,
-    picture: Option<String>,
+    picture: Option<CameraPicture>,
+}
+
+struct CameraPicture {
+    taken_ms: i64,
+    alt: String,
 }
 
 struct EventCard {
+    id: String,
     what: Vec<What>,
     camera: String,
-    time: String,
-    iso: String,
+    time: Moment,
     lasted: String,
     open: bool,
     infrared: bool,
@@ -51,19 +61,30 @@ struct What {
     known: bool,
 }
 
+/// A time as the place of the camera has it.
+struct Moment {
+    short: String,
+    full: String,
+    iso: String,
+}
+
 pub(super) async fn live(State(app): State<App>) -> Response {
     let store = app.store.clone();
-    let events = match on_disk(move || store.latest_events(N_EVENTS, None)).await {
+    let events = match on_disk(&app, move || store.latest_events(N_EVENTS, None)).await {
         Ok(events) => events,
         Err(response) => return response,
     };
-    let cameras = app.cameras.iter().map(|it| camera_card(it, &events)).collect();
-    let page = Live { cameras, events: events.iter().map(event_card).collect() };
+    let now = Timestamp::now();
+    let page = Live {
+        n_playing: app.cameras.iter().filter(|it| it.state() == CameraState::Playing).count(),
+        cameras: app.cameras.iter().map(|it| camera_card(it, app.glances.latest(it.name()), now)).collect(),
+        events: events.iter().map(|it| event_card(it, now)).collect(),
+    };
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
-            tracing::error!(%error, "the page could not be made");
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            tracing::error!(%error, "web: the page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
 }
@@ -80,56 +101,104 @@ pub(super) async fn logo() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("assets/eyes.svg")).into_response()
 }
 
-fn camera_card(status: &Status, events: &[StoredEvent]) -> CameraCard {
-    let size = status.size_px().map(|(w, h)| format!("{w} × {h} px, {:.0} frames a second", status.fps()));
-    let latest = events.iter().find(|it| it.event.camera == *status.name());
+fn camera_card(status: &Status, glance: Option<Glance>, now: Timestamp) -> CameraCard {
+    let (state, zone) = (status.state(), status.time_zone());
+    let detail = match (state, status.size_px(), status.last_frame_at()) {
+        (CameraState::Playing, Some((width, height)), _) => {
+            format!("{width} × {height} px, {:.0} frames/s", status.fps())
+        }
+        (CameraState::Disabled, _, _) => String::new(),
+        (_, _, Some(at)) => format!("last frame {}", Moment::of(at, zone, now).short),
+        _ => "no frame yet".into(),
+    };
     CameraCard {
         name: status.name().to_string(),
         place: status.place().into(),
-        state: status.state().as_str(),
-        detail: size.unwrap_or_else(|| "no frame yet".into()),
+        state: state.as_str(),
+        said: said(state),
+        detail,
         error: status.last_error().unwrap_or_default(),
-        picture: latest.and_then(|it| it.event.media.first()).map(|it| format!("/media/{it}")),
+        picture: glance.map(|it| CameraPicture {
+            taken_ms: it.at.as_millisecond(),
+            alt: format!("What {} showed at {}", status.name(), Moment::of(it.at, zone, now).short),
+        }),
     }
 }
 
-fn event_card(stored: &StoredEvent) -> EventCard {
+fn said(state: CameraState) -> &'static str {
+    match state {
+        CameraState::Playing => "live",
+        CameraState::Disabled => "switched off",
+        other => other.as_str(),
+    }
+}
+
+fn event_card(stored: &StoredEvent, now: Timestamp) -> EventCard {
     let event = &stored.event;
-    let what: Vec<What> = event
-        .observations
-        .iter()
-        .map(|it| {
-            let percent = format!("{:.0} %", 100.0 * it.probability);
-            let known = it.kind != ObservationType::Unknown;
-            let hint = it.hint.as_ref().map(|hint| format!("perhaps {}", hint.name));
-            What {
-                name: it.label(),
-                scientific_name: it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default(),
-                detail: if known { percent } else { hint.unwrap_or_default() },
-                known,
-            }
-        })
-        .collect();
-    let time = local(event.start, &stored.time_zone);
+    let what: Vec<What> = event.observations.iter().map(what).collect();
+    let time = Moment::of(event.start, &stored.time_zone, now);
     let names: Vec<&str> = what.iter().map(|it| it.name.as_str()).collect();
     EventCard {
-        alt: format!("{}, {time}: {}", event.camera, names.join(", ")),
+        id: event.id.to_string(),
+        alt: format!("{} at {}, {}", names.join(", "), event.camera, time.short),
         camera: event.camera.to_string(),
-        iso: event.start.to_string(),
+        // No line breaks before a unit.
         lasted: if event.duration_secs < 90.0 {
-            format!("{:.0} s", event.duration_secs)
+            format!("{:.0}\u{a0}s", event.duration_secs)
         } else {
-            format!("{:.0} min", event.duration_secs / 60.0)
+            format!("{:.0}\u{a0}min", event.duration_secs / 60.0)
         },
         open: event.state == EventState::Open,
-        infrared: event.modality == crate::domain::Modality::Infrared,
+        infrared: event.modality == Modality::Infrared,
         picture: event.media.first().map(|it| format!("/media/{it}")),
         what,
         time,
     }
 }
 
-fn local(at: Timestamp, zone: &str) -> String {
-    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-    at.to_zoned_datetime(zone).strftime("%H:%M:%S").to_string()
+fn what(it: &Observation) -> What {
+    let known = it.kind != ObservationType::Unknown;
+    let hint = it.hint.as_ref().map(|hint| format!("perhaps {}", hint.name));
+    What {
+        name: it.label(),
+        scientific_name: it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default(),
+        detail: if known { format!("{:.0} %", 100.0 * it.probability) } else { hint.unwrap_or_default() },
+        known,
+    }
+}
+
+impl Moment {
+    fn of(at: Timestamp, zone: &str, now: Timestamp) -> Moment {
+        let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+        let (local, today) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone).date());
+        let format = match local.date() {
+            day if day == today => "%H:%M:%S %Z",
+            day if day.year() == today.year() => "%-d %b, %H:%M %Z",
+            _ => "%-d %b %Y, %H:%M %Z",
+        };
+        Moment {
+            short: local.strftime(format).to_string(),
+            full: local.strftime("%A, %-d %B %Y, %H:%M:%S %Z (%:z)").to_string(),
+            iso: at.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_that_of_the_place_and_has_its_day_where_that_is_not_today() {
+        let now = "2026-11-24T23:30:00Z".parse().unwrap();
+        let short = |at: &str, zone| Moment::of(at.parse().unwrap(), zone, now).short;
+        assert_eq!(short("2026-11-24T23:10:05Z", "Europe/Zurich"), "00:10:05 CET");
+        assert_eq!(short("2026-11-24T22:10:05Z", "Europe/Zurich"), "24 Nov, 23:10 CET");
+        assert_eq!(short("2026-07-01T10:00:00Z", "Europe/Zurich"), "1 Jul, 12:00 CEST");
+        assert_eq!(short("2025-07-01T10:00:00Z", "UTC"), "1 Jul 2025, 10:00 UTC");
+        let full = Moment::of("2026-11-24T22:10:05Z".parse().unwrap(), "Europe/Zurich", now).full;
+        assert_eq!(full, "Tuesday, 24 November 2026, 23:10:05 CET (+01:00)");
+    }
 }

@@ -66,6 +66,10 @@ fn the_grouse_s_visit_is_an_event_and_the_chicks_after_it_another() {
     let exact: Vec<(f64, f64)> =
         again.iter().map(|it| span(it, zero)).map(|(a, b)| (a % 86_400.0, b % 86_400.0)).collect();
     assert_eq!(exact.len(), spans.len(), "run: {spans:?}, classify: {exact:?}");
+    for (event, span) in again.iter().zip(&exact) {
+        let (from_secs, to_secs) = (event["from_secs"].as_f64().unwrap(), event["to_secs"].as_f64().unwrap());
+        assert!((from_secs - span.0).abs() < 0.01 && (to_secs - span.1).abs() < 0.1, "{event}");
+    }
     for (a, b) in exact.iter().zip(&spans) {
         assert!(((a.1 - a.0) - (b.1 - b.0)).abs() < 0.3, "run: {spans:?}, classify: {exact:?}");
     }

@@ -49,7 +49,11 @@ impl Daemon {
     }
 
     pub(crate) fn start(command: &str, args: &[&str]) -> Daemon {
-        let state = tempfile::tempdir().unwrap();
+        Daemon::start_in(tempfile::tempdir().unwrap(), command, args)
+    }
+
+    /// The same, on a state folder that may hold something already.
+    pub(crate) fn start_in(state: TempDir, command: &str, args: &[&str]) -> Daemon {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         let mut child = eyeshine(state.path())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::daemon::Daemon;
 
 /// A moving picture in a file, `secs` long.
-fn moving(dir: &std::path::Path, name: &str, secs: u32) -> String {
+pub(crate) fn moving(dir: &std::path::Path, name: &str, secs: u32) -> String {
     let file = dir.join(format!("{name}.mkv"));
     let made = Command::new("gst-launch-1.0")
         .args(["-q", "videotestsrc", &format!("num-buffers={}", secs * 15), "pattern=ball", "!"])

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod bad_input;
+mod callers;
+mod classify;
 mod clips;
 mod daemon;
+mod http;
 mod life_cycle;
 mod load;
 mod reserve;
+mod web;

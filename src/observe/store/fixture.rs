@@ -30,6 +30,7 @@ pub(crate) fn config() -> StoreConfig {
         max_pictures: 2,
         blanks_per_hour: 2,
         media_max_mb: 100,
+        database_max_mb: 100,
         picture_px: 1280,
         jpeg_quality: 85,
     }

@@ -23,6 +23,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -44,6 +45,9 @@ pub(crate) use skipped::WRITE;
 const DATABASE: &str = "eyeshine.db";
 /// The file whose lock keeps a second daemon out.
 const LOCK: &str = "lock";
+
+/// A write so lately says how the disk is.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// Why a picture or a vector was not kept: the words of `eyeshine_media_skipped_total{reason}`.
 mod skipped {
@@ -77,8 +81,10 @@ struct Shared {
     config: StoreConfig,
     metrics: Arc<Metrics>,
     media: MediaFolder,
-    /// Whether the last write came through.
+    /// Whether the last write came through …
     writable: AtomicBool,
+    /// … and when one last did.
+    written: Mutex<Option<Instant>>,
     writer: Mutex<Writer>,
     /// Held for as long as the store lives.
     _lock: File,
@@ -121,6 +127,7 @@ impl Store {
                 metrics,
                 media: MediaFolder::new(state_dir, config.picture_px, config.jpeg_quality),
                 writable: AtomicBool::new(false),
+                written: Mutex::default(),
                 writer: Mutex::default(),
                 _lock: lock,
             }),
@@ -141,9 +148,17 @@ impl Store {
         Ok(reader)
     }
 
-    /// Whether the last write came through: part of being ready.
+    /// Whether the last write came through.
     pub fn is_writable(&self) -> bool {
         self.shared.writable.load(Ordering::Relaxed)
+    }
+
+    /// Whether it can be written now: what the last write says where that was lately, else a try. Nights without an
+    /// event write nothing, and a disk may fail in one.
+    pub fn can_write(&self) -> bool {
+        let written = *self.shared.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = written.is_some_and(|it| it.elapsed() < LATELY);
+        (lately && self.is_writable()) || self.probe().is_ok()
     }
 
     /// Tries to write, so that a store that was not [writable](Self::is_writable) can become so without an event.
@@ -162,7 +177,10 @@ impl Store {
     fn write<T>(&self, work: impl FnOnce(&Shared, &mut Writer) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let result = work(&self.shared, &mut self.shared.writer());
         match &result {
-            Ok(_) => self.shared.writable.store(true, Ordering::Relaxed),
+            Ok(_) => {
+                self.shared.writable.store(true, Ordering::Relaxed);
+                *self.shared.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
             Err(error) => {
                 self.shared.metrics.store_errors.with_label_values(&[error.reason()]).inc();
                 // Another program's long write passes: that is no reason to stop being ready.

@@ -61,6 +61,7 @@ impl Store {
             let path = shared.database();
             let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
             writer.connect(shared)?;
+            super::tidy::shrink(shared, writer).map_err(failed)?;
             let Some(deployment) = deployment(shared, writer, event).map_err(failed)? else {
                 pieces.iter().for_each(|_| shared.skip(skipped::BLANK));
                 return Ok(Saved::Skipped);

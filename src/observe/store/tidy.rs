@@ -11,6 +11,8 @@ use super::{Shared, Store, StoreError, Writer, read, words};
 
 /// Pictures forgotten in one transaction, at most.
 const BATCH: i64 = 100;
+/// Vectors forgotten at one save, at most: more than a save brings.
+const VECTORS: i64 = 100;
 
 impl Store {
     /// Closes the events that a crash left open, as they were last saved, and gives them, so that their end can be
@@ -59,27 +61,31 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
         .query_row("SELECT coalesce(sum(bytes), 0) FROM media WHERE file IS NOT NULL", [], |row| row.get(0))
         .map_err(failed)?;
     shared.set_media_bytes(writer, u64::try_from(bytes).unwrap_or(0));
-    free(shared, writer, db, 0).map_err(failed)
+    free(shared, writer, db, shared.media_max_bytes()).map_err(failed)
 }
 
-/// Deletes the oldest pictures until `bytes` more fit below the cap; `false` where they never will.
+/// Deletes the oldest pictures until `bytes` more fit below the cap, and on a disk that they fill; `false` where they
+/// never will.
 pub(super) fn make_room(shared: &Shared, writer: &mut Writer, bytes: u64) -> rusqlite::Result<bool> {
     if bytes > shared.media_max_bytes() {
         return Ok(false);
     }
-    if writer.media_bytes.saturating_add(bytes) > shared.media_max_bytes() {
+    let short = shared.media.shortage(writer.media_bytes, bytes);
+    let most = (shared.media_max_bytes() - bytes).min(writer.media_bytes.saturating_sub(short));
+    if writer.media_bytes > most {
         let mut db = writer.db.take().expect("a write connects first; else this is a bug");
-        let freed = free(shared, writer, &mut db, bytes);
+        let freed = free(shared, writer, &mut db, most);
         writer.db = Some(db);
         freed?;
     }
     Ok(writer.media_bytes.saturating_add(bytes) <= shared.media_max_bytes())
 }
 
-/// Rows first, files second: no row ever refers to a picture that is gone.
-fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, bytes: u64) -> rusqlite::Result<()> {
+/// Deletes the oldest pictures until at most `most` bytes are left. Rows first, files second: no row ever refers to a
+/// picture that is gone.
+fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) -> rusqlite::Result<()> {
     loop {
-        let over = writer.media_bytes.saturating_add(bytes).saturating_sub(shared.media_max_bytes());
+        let over = writer.media_bytes.saturating_sub(most);
         if over == 0 {
             return Ok(());
         }
@@ -106,6 +112,29 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, bytes: u64) -
         shared.metrics.media_deleted.inc_by(files.len() as u64);
         shared.set_media_bytes(writer, writer.media_bytes.saturating_sub(freed));
     }
+}
+
+/// Where the database is larger than it may be the oldest vectors go, which are nearly all of it; what was seen stays. The
+/// file does not shrink: what they took is taken again.
+pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<()> {
+    let db = writer.db_mut();
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    let bytes = u64::try_from(pages * pragma("page_size")?).unwrap_or(0);
+    if bytes <= shared.config.database_max_mb.saturating_mul(1_000_000) {
+        return Ok(());
+    }
+    let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
+    // Identities sort by time.
+    let sql = format!("SELECT media FROM embeddings ORDER BY media LIMIT {VECTORS}");
+    let oldest: Vec<Uuid> = column(&tx, &sql, |row| words::uuid(row, 0))?;
+    for id in &oldest {
+        tx.prepare_cached("DELETE FROM embeddings WHERE media = ?1")?.execute([id.as_bytes()])?;
+        tx.prepare_cached("DELETE FROM media WHERE id = ?1 AND file IS NULL")?.execute([id.as_bytes()])?;
+    }
+    tx.commit()?;
+    shared.metrics.embeddings_deleted.inc_by(oldest.len() as u64);
+    Ok(())
 }
 
 /// Somebody deleted these files: their rows keep the rest.

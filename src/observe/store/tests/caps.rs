@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::fixture::{self, FEATURIZER};
 use super::super::{Saved, Store};
 use super::{bytes, files, number, raw};
+use crate::config::StoreConfig;
 use crate::domain::{Change, EventUpdate, View};
 use crate::metrics::Metrics;
 
@@ -113,6 +114,38 @@ fn the_oldest_pictures_go_before_the_cap_is_passed() {
     assert_eq!((files(dir.path()).len(), metrics.media_bytes.get()), (0, 0));
     assert_eq!(metrics.media_deleted.get(), left as u64);
     assert_eq!(store.counts().unwrap().pictures, 0);
+}
+
+#[test]
+fn the_oldest_vectors_go_before_the_database_grows_beyond_its_cap() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
+    let config = StoreConfig { database_max_mb: 2, ..fixture::config() };
+    let store = Store::open(dir.path(), &config, Arc::clone(&metrics)).unwrap();
+    let frame = fixture::frame(64, 64, [90, 120, 60]);
+    let mut first = None;
+    for _ in 0..150 {
+        let mut update = fixture::update(Change::Ended, "red fox", 0);
+        update.keepsakes = (0..4).map(|_| fixture::keepsake(&frame, 0.5)).collect();
+        for (nth, it) in update.keepsakes.iter_mut().enumerate() {
+            it.embedding.features = vec![0.25; 1280].into();
+            it.picture = nth == 0;
+        }
+        first.get_or_insert((update.event.id, update.keepsakes[0].id));
+        store.save(&update, FEATURIZER).unwrap();
+    }
+    let db = raw(dir.path());
+    let kept = number(&db, "SELECT count(*) FROM embeddings") as u64;
+    assert_eq!(kept + metrics.embeddings_deleted.get(), 600);
+    assert!((150..550).contains(&kept), "{kept}");
+    let pages = number(&db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    assert!(pages < 2_500_000, "{pages} bytes: what is free is not taken again");
+    // What was seen stays, with its picture; what has neither vector nor picture goes.
+    assert_eq!(store.counts().unwrap().events, 150);
+    let (event, picture) = first.unwrap();
+    assert_eq!(store.event(event).unwrap().unwrap().event.media, [picture]);
+    let sql = "SELECT count(*) FROM media WHERE file IS NULL AND id NOT IN (SELECT media FROM embeddings)";
+    assert_eq!(number(&db, sql), 0);
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn a_full_disk_costs_pictures_and_no_event_and_passes() {
         Some(mount) => {
             let mount = Path::new(&mount);
             let disk = Small(mount.to_owned());
+            pictures_make_room_for_each_other(&mount.join("own"));
             fills_up(&mount.join("state"), &disk);
             takes_rows_but_no_pictures(&mount.join("tight"), &disk);
             return is_full_from_the_start(&mount.join("full"), &disk);
@@ -217,6 +218,27 @@ fn takes_rows_but_no_pictures(state: &Path, disk: &Small) {
     assert_eq!(metrics.store_errors.with_label_values(&["disk_full"]).get(), 1);
     assert_eq!(files(state).len(), kept);
     disk.free();
+}
+
+/// Pictures alone fill the disk, long before their cap: the oldest go, and the latest are kept.
+fn pictures_make_room_for_each_other(state: &Path) {
+    let (store, metrics) = fixture::open(state);
+    let large = |_| {
+        let mut update = fox();
+        update.keepsakes = vec![fixture::keepsake(&fixture::noise(700, Timestamp::now()), 0.5)];
+        update
+    };
+    let seen: Vec<EventUpdate> = (0..16).map(large).collect();
+    for it in &seen {
+        store.save(it, FEATURIZER).unwrap();
+    }
+    let has_picture = |it: &EventUpdate| !store.event(it.event.id).unwrap().unwrap().event.media.is_empty();
+    assert!(metrics.media_deleted.get() > 0, "the disk was never full: {} files", files(state).len());
+    assert!(seen.iter().rev().take(3).all(has_picture) && !has_picture(&seen[0]));
+    assert_eq!(metrics.media_skipped.with_label_values(&["write"]).get(), 0);
+    assert_eq!(metrics.media_bytes.get() as u64, super::bytes(state));
+    drop(store);
+    fs::remove_dir_all(state).unwrap();
 }
 
 /// The disk is full before the daemon starts: it runs, not ready, until there is room.

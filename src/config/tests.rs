@@ -1,0 +1,79 @@
+//! `default.toml` explains every key, the table of keys knows them all, and the typed structs take them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::environment::Environment;
+use super::load::{CameraArgument, Overrides, load_in};
+use super::{Config, DEFAULT, check, keys};
+
+fn nowhere() -> Environment {
+    Environment::from_iter::<[(&str, &str); 0]>([])
+}
+
+/// A file of the defaults themselves, with every key that is only shown there in a comment.
+fn every_key() -> String {
+    let uncommented = |line: &str| match line.strip_prefix("# ") {
+        Some(rest) if is_assignment(rest) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    DEFAULT.lines().map(|it| uncommented(it) + "\n").collect()
+}
+
+fn is_assignment(line: &str) -> bool {
+    let name = line.split_once(" = ").map_or("", |it| it.0);
+    !name.is_empty() && name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_')
+}
+
+fn loaded(text: &str) -> Config {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, text).unwrap();
+    let camera = CameraArgument { name: Some("feeder".into()), uri: "/dev/video0".into() };
+    let overrides = Overrides { cameras: vec![camera], ..Overrides::default() };
+    let problems = check::problems(Some(&file), &overrides, &nowhere());
+    assert!(problems.is_empty(), "{problems:?}");
+    load_in(Some(&file), overrides, &nowhere()).unwrap()
+}
+
+#[test]
+fn the_defaults_may_be_copied_whole_and_change_nothing() {
+    let shown = |it: &Config| format!("{it:?}");
+    assert_eq!(shown(&loaded(DEFAULT)), shown(&loaded("")));
+    let all = loaded(&every_key());
+    assert!(all.cameras[0].latitude.is_some() && all.cameras[0].longitude.is_some() && all.cameras[0].since.is_some());
+}
+
+#[test]
+fn every_key_stands_in_the_defaults_and_none_besides() {
+    let text = every_key();
+    let document = text.parse::<toml_edit::DocumentMut>().unwrap();
+    let section = |name: &str| -> BTreeSet<String> {
+        document[name].as_table().unwrap().iter().map(|(key, _)| key.to_owned()).collect()
+    };
+    let known: BTreeSet<&str> = keys::SECTIONS.iter().map(|it| it.0).collect();
+    assert_eq!(document.iter().map(|it| it.0).collect::<BTreeSet<_>>(), known);
+    for (name, keys) in keys::SECTIONS {
+        assert_eq!(section(name), keys.iter().map(|it| it.name.to_owned()).collect(), "[{name}]");
+    }
+}
+
+#[test]
+fn every_key_is_explained_above_it() {
+    let mut above = "";
+    let mut section = "";
+    for line in DEFAULT.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let shown = line.strip_prefix("# ").is_some_and(is_assignment);
+        if is_assignment(line) || shown {
+            // Latitude and longitude share their words.
+            let explained = above.starts_with("# ");
+            assert!(explained, "{section}: nothing is said of {line:?}");
+        }
+        above = line;
+    }
+}
