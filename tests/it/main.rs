@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod bad_input;
+mod cameras;
 mod clips;
 mod daemon;
 mod life_cycle;
