@@ -155,7 +155,12 @@ impl Metrics {
             crops: counters(&r, "eyeshine_camera_crops_classified_total", "Crops that a head has seen.", camera),
             crops_shed: counters(&r, "eyeshine_camera_crops_shed_total", "Crops left out under load.", camera),
             decode_errors: counters(&r, "eyeshine_decode_errors_total", "Errors that the decoder reported.", camera),
-            bytes: counters(&r, "eyeshine_camera_bytes_received_total", "Encoded bytes received.", camera),
+            bytes: counters(
+                &r,
+                "eyeshine_camera_bytes_received_total",
+                "Bytes received from a live camera; a file counts none.",
+                camera,
+            ),
             state: gauges(&r, "eyeshine_camera_state", "1 for the state the camera is in.", &["camera", "state"]),
             last_frame: float_gauges(
                 &r,
@@ -276,7 +281,7 @@ pub struct CameraMetrics {
     pub crops_shed: IntCounter,
     /// Errors that the decoder reported.
     pub decode_errors: IntCounter,
-    /// Encoded bytes received.
+    /// Bytes received from a live camera; a file counts none.
     pub bytes: IntCounter,
     /// When the last frame came, Unix seconds.
     pub last_frame: Gauge,

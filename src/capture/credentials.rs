@@ -68,15 +68,36 @@ fn from_file(path: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Stri
 
 /// Splits `scheme://user:password@host/…` into the URI without, and the decoded user name and password.
 fn split(uri: &str) -> (String, Option<(String, String)>) {
-    let Some((scheme, rest)) = uri.split_once("://") else {
-        return (uri.to_owned(), None);
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..end].rfind('@') else {
-        return (uri.to_owned(), None);
-    };
-    let (user, password) = rest[..at].split_once(':').unwrap_or((&rest[..at], ""));
-    (format!("{scheme}://{}", &rest[at + 1..]), Some((percent_decoded(user), percent_decoded(password))))
+    match (uri.split_once("://"), user_info(uri)) {
+        (Some((scheme, rest)), Some(info)) => {
+            let (user, password) = info.split_once(':').unwrap_or((info, ""));
+            let bare = format!("{scheme}://{}", &rest[info.len() + 1..]);
+            (bare, Some((percent_decoded(user), percent_decoded(password))))
+        }
+        _ => (uri.to_owned(), None),
+    }
+}
+
+/// What stands before the '@' that ends user name and password, as it is written.
+///
+/// People paste passwords as they are. A '/', '?' or '#' in one would end the authority, and leave a "port" that is none:
+/// then the password goes on to the first '@' that a host can follow.
+fn user_info(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let end = |text: &str| text.find(['/', '?', '#']).unwrap_or(text.len());
+    let authority = &rest[..end(rest)];
+    if let Some(at) = authority.rfind('@') {
+        return Some(&rest[..at]);
+    }
+    let (_, port) = authority.split_once(':').filter(|_| !authority.starts_with('['))?;
+    if !port.is_empty() && port.parse::<u16>().is_ok() {
+        return None;
+    }
+    let is_host = |host: &str| !host.is_empty() && !host.contains('@');
+    rest.match_indices('@')
+        .map(|(at, _)| at)
+        .find(|at| is_host(&rest[at + 1..][..end(&rest[at + 1..])]))
+        .map(|at| &rest[..at])
 }
 
 /// `%41` becomes `A`; what is no escape stays as it is.
@@ -118,12 +139,8 @@ impl Redactor {
     /// Knows the password as it is, and as it stands in the configured URI.
     pub fn new(config: &CameraConfig, credentials: Option<&Credentials>) -> Redactor {
         let mut secrets: Vec<String> = credentials.map(|it| it.password.clone()).into_iter().collect();
-        if let Some((_, rest)) = config.uri.expose().split_once("://") {
-            let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-            let raw =
-                authority.rsplit_once('@').and_then(|(info, _)| info.split_once(':')).map(|(_, it)| it.to_owned());
-            secrets.extend(raw);
-        }
+        let raw = user_info(config.uri.expose()).and_then(|it| it.split_once(':')).map(|(_, it)| it.to_owned());
+        secrets.extend(raw);
         secrets.retain(|it| !it.is_empty());
         // The longest first: one may contain the other.
         secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
@@ -187,6 +204,29 @@ mod tests {
         assert_eq!((credentials.user(), credentials.password()), ("ann", "p@ss"));
         assert_eq!(format!("{credentials:?}"), "Credentials(…)");
         assert_eq!(resolve(&config("/tmp/a@b.mp4"), &|_| None).expect("resolves"), ("/tmp/a@b.mp4".to_owned(), None));
+    }
+
+    #[test]
+    fn a_password_that_was_pasted_as_it_is_is_found() {
+        for (uri, user, password, bare) in [
+            ("rtsp://ann:a/b@cam:554/live", "ann", "a/b", "rtsp://cam:554/live"),
+            ("rtsp://ann:a?b#c@cam/live?x=1", "ann", "a?b#c", "rtsp://cam/live?x=1"),
+            ("rtsp://ann:/@cam/live", "ann", "/", "rtsp://cam/live"),
+            ("rtsp://ann:a@b@cam/live", "ann", "a@b", "rtsp://cam/live"),
+            ("rtsp://ann:a/b@c@cam/live", "ann", "a/b@c", "rtsp://cam/live"),
+            ("rtsp://ann:a:b%2f%zz ü@[::1]:554/", "ann", "a:b/%zz ü", "rtsp://[::1]:554/"),
+            ("http://:only@cam", "", "only", "http://cam"),
+        ] {
+            let (found, credentials) = resolve(&config(uri), &|_| None).expect("resolves");
+            let credentials = credentials.expect("some");
+            assert_eq!((credentials.user(), credentials.password(), &*found), (user, password, bare), "{uri}");
+            let said = Redactor::new(&config(uri), Some(&credentials)).redact(&format!("{uri}: no {password}"));
+            assert!(!said.contains(password) || password == "/", "{said}");
+        }
+        // A port, a host in brackets, and an '@' in a path are none.
+        for uri in ["rtsp://cam:554/a@b", "rtsp://cam/a@b", "rtsp://[::1]/a@b", "rtsp://[::1]:554/a@b:c@d"] {
+            assert_eq!(resolve(&config(uri), &|_| None).expect("resolves"), (uri.to_owned(), None));
+        }
     }
 
     #[test]

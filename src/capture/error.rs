@@ -8,9 +8,9 @@ pub enum CameraError {
     /// The scheme is none that is known.
     #[error("uri: scheme \"{0}\" is none of rtsp, rtsps, http, https, file; a device is /dev/videoN, a file its path")]
     Scheme(String),
-    /// The URI cannot be read.
-    #[error("uri: {0}")]
-    Uri(String),
+    /// There is no such file; perhaps it was to be a camera's address.
+    #[error("uri: there is no file {0}; a camera's address begins with rtsp:// or http://")]
+    NoSuchFile(String),
     /// The file or device cannot be opened.
     #[error("uri: {path}: {source}")]
     Open {
@@ -25,6 +25,9 @@ pub enum CameraError {
     /// It is there, and it is no video.
     #[error("uri: this is not a video that GStreamer can read: {0}")]
     NotMedia(String),
+    /// There is sound in it, or something else, and no picture.
+    #[error("uri: there is no video in it")]
+    NoVideo,
     /// A codec that nothing here decodes.
     #[error("codec {0} cannot be decoded: set the camera to H.264, H.265 or MJPEG")]
     Codec(String),
@@ -48,6 +51,9 @@ pub enum CameraError {
     /// The certificate is not the pinned one.
     #[error("the camera's certificate is not the pinned one: its SHA-256 is {0} (tls_pin)")]
     Certificate(String),
+    /// The certificate is none that this machine trusts, and perhaps what to do.
+    #[error("the camera's certificate is not trusted by this machine{0}")]
+    Untrusted(String),
     /// Pinning is for RTSP.
     #[error("tls: https cannot be pinned: use tls = \"verify\" or \"insecure\", or the camera's rtsps://")]
     HttpPin,
@@ -57,8 +63,8 @@ pub enum CameraError {
     /// GStreamer's own words, redacted.
     #[error("{0}")]
     Stream(String),
-    /// No frame for too long.
-    #[error("no frame for {0:.1} s")]
+    /// No frame for as long as this may take, s. Not for as long as it took: the same trouble has the same text.
+    #[error("no frame for {0} s")]
     Stall(f64),
     /// A live stream ended.
     #[error("the stream ended")]

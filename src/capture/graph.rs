@@ -5,47 +5,61 @@
 //! ```
 //!
 //! `videoconvert` only passes through where the decoder's format is one that [`picture::FORMATS`] names; nothing is
-//! converted that nobody looks at. Sound and other pads are left alone.
+//! converted that nobody looks at. Sound and what else a source may have is neither asked for nor decoded.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
-use sha2::{Digest, Sha256};
 
 use crate::capture::credentials::Credentials;
 use crate::capture::decode_errors;
 use crate::capture::error::CameraError;
+use crate::capture::findings::Findings;
+use crate::capture::input;
 use crate::capture::intake::{Intake, Pulse};
 use crate::capture::picture;
 use crate::capture::source::Source;
-use crate::config::{CameraConfig, Tls, Transport};
+use crate::config::CameraConfig;
 use crate::metrics::CameraMetrics;
-
-/// Seconds from 1900, where NTP begins, to 1970.
-const NTP_TO_UNIX_SECS: i64 = 2_208_988_800;
 
 /// Where a camera's intake is while the camera lives. It is taken out at the end, so that a pipeline that was left behind
 /// keeps no stage from ending.
 pub type Slot = Arc<Mutex<Option<Intake>>>;
 
+/// One try at a camera.
+#[derive(Clone, Copy)]
+pub struct Try<'a> {
+    /// What is opened.
+    pub source: &'a Source,
+    /// How.
+    pub config: &'a CameraConfig,
+    /// As whom.
+    pub credentials: Option<&'a Credentials>,
+    /// Where the frames go.
+    pub intake: &'a Slot,
+    /// The intake takes frames of this try only.
+    pub number: u64,
+    /// Of the camera.
+    pub pulse: &'a Arc<Pulse>,
+    /// Of the camera.
+    pub metrics: &'a Arc<CameraMetrics>,
+    /// What callbacks learn.
+    pub findings: &'a Arc<Findings>,
+}
+
 /// Builds a pipeline that hands its frames to the intake; it is not playing yet.
-pub fn build(
-    source: &Source,
-    config: &CameraConfig,
-    credentials: Option<&Credentials>,
-    intake: &Slot,
-    pulse: &Arc<Pulse>,
-    metrics: &Arc<CameraMetrics>,
-) -> Result<gst::Pipeline, CameraError> {
+pub fn build(it: &Try<'_>) -> Result<gst::Pipeline, CameraError> {
     let pipeline = gst::Pipeline::new();
-    let input = input(source, config, credentials, pulse)?;
+    let input = input::make(it)?;
     let decode = element("decodebin", "gstreamer1.0-plugins-base")?;
+    // What cannot become a picture is not decoded at all.
+    decode.set_property("caps", gst::Caps::builder("video/x-raw").any_features().build());
+    decode.set_property("expose-all-streams", false);
     let convert = element("videoconvert", "gstreamer1.0-plugins-base")?;
-    let sink = sink(intake);
+    let sink = sink(it.intake, it.number);
     let stream = |error: gst::glib::BoolError| CameraError::Stream(error.to_string());
     pipeline.add_many([&input, &decode, &convert, sink.upcast_ref()]).map_err(stream)?;
     gst::Element::link_many([&convert, sink.upcast_ref()]).map_err(stream)?;
@@ -62,105 +76,13 @@ pub fn build(
         if element.has_property_with_type("max-threads", i32::static_type()) {
             element.set_property("max-threads", 1);
         }
+        // MJPEG over HTTP is one stream: without being told so, decodebin waits for others until its queues are full.
+        if element.has_property_with_type("single-stream", bool::static_type()) {
+            element.set_property("single-stream", true);
+        }
     });
-    listen(&pipeline, metrics);
+    listen(&pipeline, it.metrics);
     Ok(pipeline)
-}
-
-fn input(
-    source: &Source,
-    config: &CameraConfig,
-    credentials: Option<&Credentials>,
-    pulse: &Arc<Pulse>,
-) -> Result<gst::Element, CameraError> {
-    match source {
-        Source::Rtsp(uri) => rtsp(uri, config, credentials, pulse),
-        Source::Http(uri) => {
-            if config.tls == Tls::Pin && uri.starts_with("https") {
-                return Err(CameraError::HttpPin);
-            }
-            let it = element("souphttpsrc", "gstreamer1.0-plugins-good")?;
-            it.set_property("location", uri);
-            it.set_property("is-live", true);
-            it.set_property("do-timestamp", true);
-            it.set_property("timeout", config.connect_secs.ceil() as u32);
-            it.set_property("ssl-strict", config.tls == Tls::Verify);
-            if let Some(credentials) = credentials {
-                it.set_property("user-id", credentials.user());
-                it.set_property("user-pw", credentials.password());
-            }
-            Ok(it)
-        }
-        Source::Device(path) => {
-            let it = element("v4l2src", "gstreamer1.0-plugins-good")?;
-            it.set_property("device", path.display().to_string());
-            Ok(it)
-        }
-        Source::File(path) => {
-            let it = element("filesrc", "gstreamer1.0-tools")?;
-            it.set_property("location", path.display().to_string());
-            Ok(it)
-        }
-    }
-}
-
-fn rtsp(
-    uri: &str,
-    config: &CameraConfig,
-    credentials: Option<&Credentials>,
-    pulse: &Arc<Pulse>,
-) -> Result<gst::Element, CameraError> {
-    let it = element("rtspsrc", "gstreamer1.0-plugins-good")?;
-    it.set_property("location", uri);
-    it.set_property("latency", config.latency_ms);
-    it.set_property_from_str("protocols", if config.transport == Transport::Tcp { "tcp" } else { "udp" });
-    it.set_property("tcp-timeout", (config.connect_secs * 1e6) as u64);
-    it.set_property("timeout", (config.connect_secs * 1e6) as u64);
-    it.set_property("do-retransmission", false);
-    if let Some(credentials) = credentials {
-        it.set_property("user-id", credentials.user());
-        it.set_property("user-pw", credentials.password());
-    }
-    match config.tls {
-        Tls::Verify => {}
-        Tls::Insecure => it.set_property("tls-validation-flags", gio::TlsCertificateFlags::empty()),
-        Tls::Pin => {
-            // With no authority every certificate is in doubt, and so is asked about.
-            let none = gio::TlsFileDatabase::new("/dev/null").map_err(|error| CameraError::Pin(error.to_string()))?;
-            it.set_property("tls-database", none);
-            let pin = config.tls_pin.to_ascii_lowercase().replace(':', "");
-            it.connect("accept-certificate", false, move |values| {
-                let certificate = values.get(2).and_then(|it| it.get::<gio::TlsCertificate>().ok());
-                let der = certificate.and_then(|it| it.certificate());
-                let hash = der.map(|it| Sha256::digest(&*it).iter().map(|b| format!("{b:02x}")).collect::<String>());
-                Some((hash.as_deref() == Some(pin.as_str())).to_value())
-            });
-        }
-    }
-    if config.trust_camera_clock {
-        it.set_property("add-reference-timestamp-meta", true);
-        let pulse = Arc::clone(pulse);
-        it.connect_pad_added(move |_, pad| {
-            let pulse = Arc::clone(&pulse);
-            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-                if let Some(buffer) = info.buffer() {
-                    note_camera_clock(buffer, &pulse);
-                }
-                gst::PadProbeReturn::Ok
-            });
-        });
-    }
-    Ok(it)
-}
-
-fn note_camera_clock(buffer: &gst::BufferRef, pulse: &Pulse) {
-    let ntp = buffer
-        .iter_meta::<gst::ReferenceTimestampMeta>()
-        .find(|it| it.reference().structure(0).is_some_and(|it| it.name() == "timestamp/x-ntp"));
-    if let (Some(ntp), Some(pts)) = (ntp, buffer.pts()) {
-        let unix_ns = i64::try_from(ntp.timestamp().nseconds()).unwrap_or(0) - NTP_TO_UNIX_SECS * 1_000_000_000;
-        pulse.set_camera_clock(unix_ns, pts);
-    }
 }
 
 /// Links a source that has its pad, or gets it once the camera has answered.
@@ -184,7 +106,7 @@ fn is_video(pad: &gst::Pad) -> bool {
     caps.structure(0).is_some_and(|it| it.name().starts_with("video/"))
 }
 
-fn sink(intake: &Slot) -> gst_app::AppSink {
+fn sink(intake: &Slot, number: u64) -> gst_app::AppSink {
     let caps = gst_video::VideoCapsBuilder::new().format_list(picture::FORMATS).build();
     // The intake keeps the pace: the sink hands on at once, and holds nothing.
     let sink = gst_app::AppSink::builder().caps(&caps).sync(false).max_buffers(1).enable_last_sample(false).build();
@@ -205,8 +127,9 @@ fn sink(intake: &Slot) -> gst_app::AppSink {
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 match &mut *intake.lock().unwrap_or_else(PoisonError::into_inner) {
-                    Some(intake) => intake.take(sink, &sample),
-                    None => return Err(gst::FlowError::Eos),
+                    // A pipeline that was left behind may still have something to say.
+                    Some(intake) if intake.is_of(number) => intake.take(sink, &sample),
+                    _ => return Err(gst::FlowError::Eos),
                 }
                 Ok(gst::FlowSuccess::Ok)
             })
@@ -243,6 +166,6 @@ fn listen(pipeline: &gst::Pipeline, metrics: &Arc<CameraMetrics>) {
     });
 }
 
-fn element(name: &'static str, package: &'static str) -> Result<gst::Element, CameraError> {
+pub(super) fn element(name: &'static str, package: &'static str) -> Result<gst::Element, CameraError> {
     gst::ElementFactory::make(name).build().map_err(|_| CameraError::Element(name, package))
 }

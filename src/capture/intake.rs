@@ -104,6 +104,11 @@ impl Pulse {
         self.camera_clock.store(offset as u64, Ordering::Relaxed);
     }
 
+    /// The camera's clock is not known, or not to be believed.
+    pub fn forget_camera_clock(&self) {
+        self.camera_clock.store(0, Ordering::Relaxed);
+    }
+
     fn camera_time(&self, running: gst::ClockTime) -> Option<Timestamp> {
         let offset = self.camera_clock.load(Ordering::Relaxed) as i64;
         let ns = i128::from(offset) + i128::from(running.nseconds());
@@ -123,6 +128,7 @@ pub struct Intake {
     live: bool,
     pace: Pace,
     number: u64,
+    n_tries: u64,
     time: Timeline,
     rate: Rate,
     /// Of files: the wall clock and our time at stream time 0.
@@ -156,6 +162,7 @@ impl Intake {
             live,
             pace,
             number: 0,
+            n_tries: 0,
             time: Timeline::default(),
             rate: Rate::new(analysis_fps),
             zero: None,
@@ -169,13 +176,21 @@ impl Intake {
         self.born.elapsed()
     }
 
-    /// A new pipeline begins: caps and clocks of the old one mean nothing any more.
-    pub fn begin(&mut self) {
+    /// A new pipeline begins: caps and clocks of the old one mean nothing any more. Its number is what it is known by.
+    pub fn begin(&mut self) -> u64 {
+        self.n_tries += 1;
         self.caps = None;
         self.time.begin_again();
-        self.pulse.camera_clock.store(0, Ordering::Relaxed);
+        self.pulse.forget_camera_clock();
+        self.metrics.clock_offset.set(0.0);
         self.pulse.last_ms.store(self.born.elapsed().as_millis() as u64, Ordering::Release);
         self.fps = (Instant::now(), self.number);
+        self.n_tries
+    }
+
+    /// Whether this is the pipeline that began last.
+    pub fn is_of(&self, number: u64) -> bool {
+        self.n_tries == number
     }
 
     /// Takes one decoded frame, on the streaming thread. Cheap unless the frame is one to look at.

@@ -4,12 +4,18 @@ pub mod credentials;
 pub mod error;
 pub mod source;
 
+pub mod camera_clock;
 pub mod decode_errors;
+pub mod findings;
 pub mod graph;
+pub mod input;
 pub mod intake;
 pub mod timeline;
+pub mod tls;
 
 pub mod camera;
+pub mod supervise;
+pub mod teardown;
 
 mod colour;
 pub mod picture;

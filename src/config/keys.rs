@@ -215,7 +215,7 @@ pub(super) fn uri(uri: &str) -> Result<(), String> {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return if uri.trim().is_empty() { Err("must not be empty".into()) } else { Ok(()) };
     };
-    match scheme {
+    match scheme.to_ascii_lowercase().as_str() {
         "file" if rest.len() > 1 && rest.starts_with('/') => Ok(()),
         "file" => Err("must name a file by its full path, as file:///videos/fox.mp4".into()),
         "rtsp" | "rtsps" | "http" | "https" => {

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod callers;
+mod cameras;
 mod classify;
 mod clips;
 mod daemon;
