@@ -7,10 +7,15 @@ use super::http::{self, Manner};
 use super::rtsp::{H264, MOVING, Options, Server};
 use crate::daemon::{Daemon, free_port};
 
-/// File descriptors and threads: the least of several looks, as tries come and go meanwhile.
+/// Tries before the first look: the models are loaded by then, which takes descriptors of its own.
+const WARM_UP: f64 = 10.0;
+/// Tries of each camera between the looks.
+const TRIES: f64 = 40.0;
+
+/// File descriptors and threads: the least of looks over several tries, which come and go and hold some meanwhile.
 fn held(daemon: &Daemon) -> (usize, usize) {
     let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", daemon.pid())).unwrap().count();
-    let looks = (0..40).map(|_| {
+    let looks = (0..120).map(|_| {
         std::thread::sleep(Duration::from_millis(25));
         (count("fd"), count("task"))
     });
@@ -40,17 +45,18 @@ fn tries_without_end_leave_nothing_behind() {
     let names = ["refused", "missing", "mute-rtsp", "mute-http", "brief", "text"];
     let mut daemon = site.run();
     let tried = |daemon: &mut Daemon, n: f64| {
-        daemon.wait(&format!("{n} tries"), 90, |it| {
+        daemon.wait(&format!("{n} tries"), 180, |it| {
             let metrics = it.metrics();
             names.iter().all(|camera| metrics.n_lost(camera) >= n)
         });
     };
-    tried(&mut daemon, 3.0);
+    tried(&mut daemon, WARM_UP);
     let (fds, threads) = held(&daemon);
-    tried(&mut daemon, 15.0);
+    tried(&mut daemon, WARM_UP + TRIES);
     let (later_fds, later_threads) = held(&daemon);
     println!("{fds} then {later_fds} file descriptors, {threads} then {later_threads} threads");
-    // 12 tries of 6 cameras: one left behind at each of only one camera would be 12 more.
-    assert!(later_fds <= fds + 8, "{fds} file descriptors, then {later_fds}");
+    // Tries under way hold up to 4 each, and which of them are under way together drifts: the least was seen to differ by
+    // 10. One left behind at each try of only one camera would be 40 more.
+    assert!(later_fds <= fds + 20, "{fds} file descriptors, then {later_fds}");
     assert!(later_threads <= threads + 6, "{threads} threads, then {later_threads}");
 }
