@@ -39,8 +39,10 @@ pub struct Score {
     rows: Vec<(TrueEvent, Option<SeenEvent>)>,
     /// Seen events that match none, and touch none.
     pub n_false: usize,
-    /// Seen events that touch a true event which another one matched, or that none matched well enough.
+    /// Seen events that match none and touch one true event: a part of it.
     pub n_split: usize,
+    /// Seen events that touch several true events.
+    pub n_merged: usize,
     false_events: Vec<SeenEvent>,
 }
 
@@ -63,10 +65,12 @@ impl Score {
             }
         }
         let spare: Vec<&SeenEvent> = seen.iter().zip(&taken).filter(|it| !it.1).map(|it| it.0).collect();
-        let touches = |it: &&&SeenEvent| truth.iter().any(|t| t.camera == it.camera && overlap(t, it) > 0.0);
-        let n_split = spare.iter().filter(touches).count();
-        let false_events: Vec<SeenEvent> = spare.iter().filter(|it| !touches(it)).map(|it| (*it).clone()).collect();
-        Score { rows: truth.into_iter().zip(of_truth).collect(), n_false: false_events.len(), n_split, false_events }
+        let touched = |it: &SeenEvent| truth.iter().filter(|t| t.camera == it.camera && overlap(t, it) > 0.0).count();
+        let n_split = spare.iter().filter(|it| touched(it) == 1).count();
+        let n_merged = seen.iter().filter(|it| touched(it) > 1).count();
+        let false_events: Vec<SeenEvent> = spare.iter().filter(|it| touched(it) == 0).map(|it| (*it).clone()).collect();
+        let n_false = false_events.len();
+        Score { rows: truth.into_iter().zip(of_truth).collect(), n_false, n_split, n_merged, false_events }
     }
 
     /// True events.
@@ -84,12 +88,15 @@ impl Score {
         self.rows.iter().filter(|(truth, seen)| seen.as_ref().is_some_and(|it| is_named(truth, it))).count()
     }
 
-    fn recall_by(&self, key: impl Fn(&TrueEvent) -> String) -> BTreeMap<String, (usize, usize)> {
+    /// By visit, not by event: where two came together, each counts where it belongs.
+    fn recall_by(&self, key: impl Fn(&TrueVisit) -> String) -> BTreeMap<String, (usize, usize)> {
         let mut by: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for (truth, seen) in &self.rows {
-            let entry = by.entry(key(truth)).or_default();
-            entry.0 += usize::from(seen.is_some());
-            entry.1 += 1;
+            for visit in &truth.visits {
+                let entry = by.entry(key(visit)).or_default();
+                entry.0 += usize::from(seen.is_some());
+                entry.1 += 1;
+            }
         }
         by
     }
@@ -158,22 +165,20 @@ impl fmt::Display for Score {
         let found = (self.n_found(), self.n_true());
         writeln!(
             f,
-            "events found: {} of {} ({:.0} %); merged or split: {}; false: {}",
+            "events found: {} of {} ({:.0} %); split: {}; merged: {}; false: {}",
             found.0,
             found.1,
             percent(found),
             self.n_split,
+            self.n_merged,
             self.n_false
         )?;
         let named = (self.n_named(), self.n_found());
         writeln!(f, "every species right: {} of {} found ({:.0} %)", named.0, named.1, percent(named))?;
-        let farthest = |it: &TrueEvent| {
-            it.visits.iter().map(|it| it.distance).min().map_or(String::new(), |it| format!("{it:?}").to_lowercase())
-        };
         for (title, by) in [
-            ("by distance", self.recall_by(farthest)),
-            ("by modality", self.recall_by(|it| format!("{:?}", it.visits[0].modality).to_lowercase())),
-            ("by species", self.recall_by(|it| it.visits[0].species.into())),
+            ("visits found by distance", self.recall_by(|it| format!("{:?}", it.distance).to_lowercase())),
+            ("by modality", self.recall_by(|it| format!("{:?}", it.modality).to_lowercase())),
+            ("by species", self.recall_by(|it| it.species.into())),
         ] {
             let parts: Vec<String> = by.iter().map(|(key, (found, all))| format!("{key} {found}/{all}")).collect();
             writeln!(f, "{title}: {}", parts.join(", "))?;
@@ -206,7 +211,7 @@ mod tests {
     }
 
     fn counts(score: &Score) -> (usize, usize, usize, usize, usize) {
-        (score.n_true(), score.n_found(), score.n_named(), score.n_split, score.n_false)
+        (score.n_true(), score.n_found(), score.n_named(), score.n_split + score.n_merged, score.n_false)
     }
 
     #[test]

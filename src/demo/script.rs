@@ -124,13 +124,16 @@ pub struct TrueVisit {
     pub modality: Modality,
 }
 
+/// Nobody comes within so long of the end: who has hardly come in can be neither found nor missed.
+const LAST_CALL_SECS: f64 = 8.0;
+
 /// The visits of one camera for `secs` seconds. Before the first the scene is empty for a while: a camera is hung up so.
 pub fn visits(seed: u64, place: Place, secs: f64) -> Vec<Visit> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let guests: Vec<&'static Animal> = ANIMALS.iter().filter(|it| it.places.contains(&place)).collect();
     let mut visits = Vec::new();
     let mut at = rng.random_range(10.0..18.0);
-    while at < secs {
+    while at < secs - LAST_CALL_SECS {
         let Some(animal) = guests.choose(&mut rng) else { break };
         let visit = visit(&mut rng, animal, at);
         let mut over = visit.to_secs;

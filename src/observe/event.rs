@@ -23,7 +23,7 @@ use crate::observe::track::Tracks;
 use crate::pipeline::House;
 
 /// Once an event is open, weaker signs carry it on.
-const SUSTAINS: f32 = 0.3;
+const SUSTAINS: f32 = 0.25;
 /// Of the looks that are strange at all, the mean presence from which an event opens: a smear looks like an animal now and then.
 const MEAN_PRESENCE: f32 = 0.45;
 /// Novelty from which a look without an animal belongs to a blank event.

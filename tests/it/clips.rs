@@ -17,6 +17,9 @@ fn clip(name: &str) -> Option<PathBuf> {
     dir.map(|it| it.join("clips").join(format!("{name}.mp4")))
 }
 
+/// Frames a second of the clips that are run here.
+const CLIPS_FPS: f64 = 30_000.0 / 1_001.0;
+
 /// Seconds from the clip's start to an event's start and end: the clip's first frame is at `zero`.
 fn span(event: &Value, zero: Timestamp) -> (f64, f64) {
     let at = |key: &str| event[key].as_str().unwrap().parse::<Timestamp>().unwrap().duration_since(zero).as_secs_f64();
@@ -27,17 +30,22 @@ fn is_blank(event: &Value) -> bool {
     event["observations"].as_array().unwrap().iter().all(|it| it["type"] == "blank")
 }
 
-/// Runs a clip at real time to its end; its events, and the last scrape.
-fn run(name: &str) -> Option<(Vec<Value>, Timestamp, Metrics)> {
+/// Runs a clip at real time to its end; its events, and when its first frame came.
+fn run(name: &str) -> Option<(Vec<Value>, Timestamp)> {
     let clip = clip(name)?;
-    let before = Timestamp::now();
     let mut daemon = Daemon::run(&["--camera", &format!("{name}={}", clip.display())]);
+    let received = |it: &Metrics| it.sum("eyeshine_camera_frames_received_total", &[("camera", name)]);
+    daemon.wait("a frame", 20, |it| received(&it.metrics()) >= 1.0);
+    let early = daemon.metrics();
+    let last_secs = early.sum("eyeshine_camera_last_frame_timestamp_seconds", &[("camera", name)]);
+    let zero_secs = last_secs - (received(&early) - 1.0) / CLIPS_FPS;
+    let zero = Timestamp::from_millisecond((zero_secs * 1_000.0) as i64).unwrap();
     daemon.wait("the end of the clip", 60, |it| it.metrics().is_in_state(name, "ended"));
     daemon.wait("every frame's fate", 10, |it| it.metrics().in_flight(name) == 0.0);
     let metrics = daemon.metrics();
     assert_eq!(metrics.sum("eyeshine_camera_frames_dropped_total", &[("camera", name)]), 0.0);
     let events = daemon.stop().events();
-    Some((events, before, metrics))
+    Some((events, zero))
 }
 
 /// What `classify` makes of a clip, which begins at the epoch of its own first frame.
@@ -51,33 +59,27 @@ fn classify(name: &str) -> Option<Vec<Value>> {
 
 #[test]
 fn the_grouse_s_visit_is_an_event_and_the_chicks_after_it_another() {
-    let Some((seen, before, _)) = run("grouse_visit_day") else { return };
+    let Some((seen, began)) = run("grouse_visit_day") else { return };
     let Some(again) = classify("grouse_visit_day") else { return };
-    // The daemon takes a moment to start: what counts is from the first frame on, which no event tells. The bounds are
-    // the widest that this leaves: the clip runs in real time.
-    let spans: Vec<(f64, f64)> = seen.iter().map(|it| span(it, before)).collect();
-    let grouse = spans.iter().zip(&seen).find(|((from, to), _)| to - from > 6.0).expect("an event of the grouse").0;
-    let length = grouse.1 - grouse.0;
-    assert!((8.0..=15.0).contains(&length), "{spans:?}");
-    let chicks = spans.iter().find(|it| it.0 > grouse.1 + 2.0).expect("an event of the chicks");
-    assert!(chicks.0 - grouse.0 >= 13.0, "{spans:?}");
-    // `classify` of a file tells times from the file's own start, so the bounds are exact there.
-    let zero = Timestamp::UNIX_EPOCH;
-    let exact: Vec<(f64, f64)> =
-        again.iter().map(|it| span(it, zero)).map(|(a, b)| (a % 86_400.0, b % 86_400.0)).collect();
-    assert_eq!(exact.len(), spans.len(), "run: {spans:?}, classify: {exact:?}");
-    for (event, span) in again.iter().zip(&exact) {
-        let (from_secs, to_secs) = (event["from_secs"].as_f64().unwrap(), event["to_secs"].as_f64().unwrap());
-        assert!((from_secs - span.0).abs() < 0.01 && (to_secs - span.1).abs() < 0.1, "{event}");
+    let told = |events: &[Value], zero| -> Vec<(f64, f64)> {
+        events.iter().filter(|it| !is_blank(it)).map(|it| span(it, zero)).collect()
+    };
+    let (live, filed) = (told(&seen, began), told(&again, Timestamp::UNIX_EPOCH));
+    for spans in [&live, &filed] {
+        // It steps in at 8 s and leaves at 19 to 20 s; the chicks come after 23 s.
+        let grouse = spans.iter().find(|it| (6.0..=10.0).contains(&it.0)).unwrap_or_else(|| panic!("{spans:?}"));
+        assert!((15.0..=24.0).contains(&grouse.1), "{spans:?}");
+        assert!(spans.iter().any(|it| it.0 >= 22.5 && it.0 > grouse.1), "{spans:?}");
     }
-    for (a, b) in exact.iter().zip(&spans) {
-        assert!(((a.1 - a.0) - (b.1 - b.0)).abs() < 0.3, "run: {spans:?}, classify: {exact:?}");
+    assert_eq!(live.len(), filed.len(), "run: {live:?}, classify: {filed:?}");
+    for (a, b) in live.iter().zip(&filed) {
+        assert!((a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5, "run: {live:?}, classify: {filed:?}");
     }
 }
 
 #[test]
 fn a_smear_in_the_stream_is_no_animal() {
-    let Some((seen, _, _)) = run("broken_stream_day") else { return };
+    let Some((seen, _)) = run("broken_stream_day") else { return };
     assert!(seen.iter().all(is_blank), "{seen:?}");
 }
 

@@ -47,7 +47,8 @@ fn a_camera_that_goes_or_falls_silent_comes_back_and_touches_no_other() {
         assert!(shown(&daemon, camera)["last_error"].is_null());
     }
     daemon.wait("more of the steady one", 30, |it| it.metrics().frames("steady") > at_worst + 5.0);
-    assert_eq!(daemon.metrics().n_lost("steady"), 0.0);
+    let n_lost = daemon.metrics().n_lost("steady");
+    assert_eq!(n_lost, 0.0, "{}", daemon.stop().log);
     assert_eq!(steady.n_setups(), 1, "sound was asked for");
 }
 
