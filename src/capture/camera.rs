@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use gstreamer as gst;
+use gstreamer::prelude::*;
 use jiff::Timestamp;
 
 use crate::capture::decode_errors;
@@ -148,10 +149,27 @@ impl Camera {
     }
 }
 
+/// Meets GIO's sockets on one thread, before any camera has one.
+///
+/// GLib deadlocks where two threads come upon them at once, one by making a class that names the type of an address
+/// (`rtspsrc`) and one by registering that type (`souphttpsrc`, as its plugin is loaded): no camera would ever play.
+fn meet_sockets() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        drop(gio::SocketClient::new());
+        gio::Socket::ensure_type();
+        for name in ["rtspsrc", "souphttpsrc"] {
+            // One that is missing is told of where a camera needs it.
+            let _ = gst::ElementFactory::find(name).map(|it| it.load());
+        }
+    });
+}
+
 /// Starts watching a camera. Its frames' channel closes once it is over.
 pub fn spawn(config: &CameraConfig, pace: Pace, frames: FrameSender, house: &House) -> io::Result<Camera> {
     gst::init().map_err(io::Error::other)?;
     decode_errors::install();
+    meet_sockets();
     let metrics = house.metrics.camera(&config.name);
     let pulse = Arc::new(Pulse::default());
     let status = Arc::new(Status {
