@@ -206,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn an_animal_that_got_into_a_bank_does_not_make_others_usual() {
+        let mut scene = scene();
+        for n in 0..3 {
+            scene.remember(PLACE, &grass(n), -1.0, Duration::from_secs(n));
+        }
+        scene.remember(PLACE, &[0.2, 1.0, 0.0], 2.0, Duration::from_secs(3));
+        let grouse = scene.compare(PLACE, &[1.0, 0.0, 1.0], 2.0, Duration::from_secs(4)).unwrap();
+        assert!(grouse.excess > 1.0 && grouse.gain > 2.5, "{grouse:?}");
+    }
+
+    #[test]
     fn a_bank_is_bounded_and_renewed_slowly() {
         let mut scene = scene();
         for n in 0..1_000 {

@@ -19,3 +19,17 @@ fn the_reserve_is_watched_and_scored_against_its_truth() {
     let truth = std::fs::read_to_string(state.path().join("truth.csv")).unwrap();
     assert!(truth.lines().count() > 2, "{truth}");
 }
+
+/// The films are the same on every machine; what a network makes of them differs in the last digits between processors.
+#[test]
+fn the_reserve_s_animals_are_found_at_full_speed_and_nothing_else() {
+    let state = tempfile::tempdir().unwrap();
+    let (code, out, err) =
+        output(eyeshine(state.path()).args(["demo", "--fast", "--for", "100s", "--seed", "12"]).stdin(Stdio::null()));
+    assert_eq!(code, 0, "{err}");
+    let score = out.lines().find_map(|it| it.strip_prefix("events found: ")).unwrap_or_else(|| panic!("{out}"));
+    let (found, rest) = score.split_once(" of ").unwrap();
+    let n_true: usize = rest.split(' ').next().unwrap().parse().unwrap();
+    assert!(n_true >= 5 && found.parse::<usize>().unwrap() + 1 >= n_true, "{out}");
+    assert!(score.ends_with("false: 0"), "{out}");
+}

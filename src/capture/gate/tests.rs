@@ -109,6 +109,21 @@ fn a_standing_animal_is_still_seen_by_its_pixels_after_half_a_minute() {
 }
 
 #[test]
+fn where_something_moved_last_is_looked_at_for_a_while_after_it_has_stopped_differing() {
+    let mut bench = Bench::new(|it| it.gate.linger_secs = 5.0);
+    bench.settle(60);
+    let moved = bench.frame(90, |it| square(it, 300, 200, 30)).expect("it moves").candidates[1].cell;
+    // As dark as what is behind it: no pixel tells that it is still there.
+    let crops: Vec<_> = (0..50)
+        .filter_map(|_| bench.frame(90, |_| {}))
+        .map(|it| (it.method, it.candidates.iter().find(|it| it.view == View::Crop).and_then(|it| it.cell)))
+        .collect();
+    assert!(crops.iter().all(|it| it.0 == CaptureMethod::TimeLapse), "{crops:?}");
+    let shown = crops.iter().filter(|it| it.1 == moved).count();
+    assert!((4..=5).contains(&shown) && crops[shown..].iter().all(|it| it.1.is_none()), "{crops:?}");
+}
+
+#[test]
 fn motion_under_a_mask_is_masked() {
     let mut bench = Bench::new(|it| it.masks = vec![vec![[0.4, 0.4], [0.7, 0.4], [0.7, 0.8], [0.4, 0.8]]]);
     bench.settle(60);
