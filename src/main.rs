@@ -62,7 +62,7 @@ enum Command {
         /// Wind and no animal: the trial of false alarms.
         #[arg(long)]
         empty: bool,
-        /// Without servers and waiting: the same scenes through files at full speed, alike on any machine.
+        /// Without servers, drop-outs and waiting: films of the same scenes at full speed.
         #[arg(long, requires = "duration")]
         fast: bool,
     },

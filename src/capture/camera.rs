@@ -22,7 +22,6 @@ use crate::pipeline::House;
 /// A camera that is being watched.
 #[derive(Debug)]
 pub struct Camera {
-    config: CameraConfig,
     live: bool,
     /// Its drop is the signal.
     stop: Sender<Infallible>,
@@ -110,8 +109,11 @@ impl Status {
     /// It was lost. A camera that is away for weeks says so once, and again when it says something else.
     pub(super) fn lose(&self, state: CameraState, error: String, wait_secs: f64) {
         let mut trouble = self.trouble();
-        if trouble.last_error.as_ref() != Some(&error) || self.metrics.state() != state {
+        let changed = self.metrics.state() != state;
+        if changed {
             trouble.since = Timestamp::now();
+        }
+        if changed || trouble.last_error.as_ref() != Some(&error) {
             tracing::warn!(camera = &*self.name, state = state.as_str(), error, wait_secs, "camera lost");
         } else {
             tracing::debug!(camera = &*self.name, state = state.as_str(), error, wait_secs, "camera still lost");
@@ -214,12 +216,5 @@ pub fn spawn(config: &CameraConfig, pace: Pace, frames: FrameSender, house: &Hou
         intake.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(ended);
     })?;
-    Ok(Camera { config: config.clone(), live, stop, over, thread, status })
-}
-
-impl Camera {
-    /// What it was started with.
-    pub fn config(&self) -> &CameraConfig {
-        &self.config
-    }
+    Ok(Camera { live, stop, over, thread, status })
 }

@@ -186,11 +186,6 @@ fn without_uris(text: &str) -> String {
     out
 }
 
-/// Where a camera is, as it may be shown: `rtsp://host:554/…`, a device, a file's path.
-pub fn shown(uri: &str) -> String {
-    without_uris(uri)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,8 +255,8 @@ mod tests {
         let redactor = Redactor::new(&config, credentials.as_ref());
         let text = redactor.redact("no rtsp://ann:s3cr%20t@cam:554/live?pw=x (http://h/user=a_password=b): s3cr t");
         assert_eq!(text, "no rtsp://cam:554/… (http://h/…): …");
-        assert!(!shown("rtsp://ann:a/b@cam/live").contains("a/b"));
-        assert!(!shown("rtsp://ann:a/b@cam/live").contains("ann:a"));
-        assert_eq!(shown("/dev/video0"), "/dev/video0");
+        assert!(!without_uris("rtsp://ann:a/b@cam/live").contains("a/b"));
+        assert!(!without_uris("rtsp://ann:a/b@cam/live").contains("ann:a"));
+        assert_eq!(without_uris("/dev/video0"), "/dev/video0");
     }
 }

@@ -69,15 +69,12 @@ pub enum CameraError {
     /// A live stream ended.
     #[error("the stream ended")]
     Ended,
-    /// The operating system gives no thread.
-    #[error("no thread could be started: {0}")]
-    Thread(std::io::Error),
 }
 
 impl CameraError {
     /// Whether it cannot work as configured, so that trying soon again is of no use.
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended | CameraError::Thread(_))
+        !matches!(self, CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended)
     }
 
     /// The label in `eyeshine_camera_reconnects_total`.

@@ -14,9 +14,10 @@ use crate::commands::replay::replay;
 use crate::commands::run::{Told, run};
 use crate::commands::unless_gone;
 use crate::config::load::{self, CameraArgument, Overrides};
+use crate::demo::film::Films;
 use crate::demo::score::{Score, SeenEvent};
 use crate::demo::script::TrueVisit;
-use crate::demo::serve::{Reserve, ReserveConfig, record};
+use crate::demo::serve::{Reserve, ReserveConfig};
 use crate::domain::{Change, Event, EventUpdate};
 use crate::infer::models::Models;
 use crate::observe::publish::Sink;
@@ -95,24 +96,32 @@ fn films(
     mut overrides: Overrides,
     reserve: &ReserveConfig,
 ) -> anyhow::Result<(Vec<TrueVisit>, Vec<SeenEvent>, Timestamp)> {
-    let folder = std::env::temp_dir().join(format!("eyeshine-films-{}", uuid::Uuid::now_v7()));
+    let folder = overrides.state_dir.clone().unwrap_or_default().join("films");
+    // What a run left behind that was ended by force.
+    let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let looked = (|| {
-        let (cameras, truth) = record(reserve, &folder)?;
+        let Films { cameras, truth } = Films::record(reserve, &folder)?;
         overrides.cameras = cameras
             .into_iter()
             .map(|(name, file)| CameraArgument { name: Some(name), uri: file.to_string_lossy().into_owned() })
             .collect();
+        let filmed: Vec<String> = overrides.cameras.iter().filter_map(|it| it.name.clone()).collect();
         let config = load::load(path, overrides)?;
+        // Those of a configuration file are live, and would never end.
+        let cameras =
+            config.cameras.iter().filter(|it| filmed.iter().any(|name| **name == *it.name)).cloned().collect();
         let models = Models::open(&config.models)?;
         let add = |events: &mut Vec<Event>, it: EventUpdate| {
             events.extend((it.change == Change::Ended && !it.event.is_blank()).then_some(it.event));
         };
-        let (events, failures) = replay(&config, config.cameras.clone(), &models, add)?;
+        let (events, failures) = replay(&config, cameras, &models, add)?;
         anyhow::ensure!(failures.is_empty(), "{}", failures.join("; "));
         Ok((truth, seen_since(Timestamp::UNIX_EPOCH, &events), Timestamp::UNIX_EPOCH))
     })();
-    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    if let Err(error) = fs::remove_dir_all(&folder) {
+        tracing::warn!(folder = %folder.display(), %error, "the films could not be removed");
+    }
     looked
 }
 

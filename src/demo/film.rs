@@ -1,6 +1,6 @@
-//! A scene as a file: what its camera would have shown, encoded as it would have been, as fast as the machine can.
+//! The reserve as files: what its cameras would have shown, encoded as it would have been, as fast as the machine can.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -9,10 +9,37 @@ use gstreamer_app as gst_app;
 use super::DemoError;
 use super::frame::Size;
 use super::scene::Scene;
-use super::serve::{ENCODER, FPS, raw_caps};
+use super::script::TrueVisit;
+use super::serve::{ENCODER, FPS, ReserveConfig, each_place, raw_caps};
+
+/// A filmed reserve.
+#[derive(Debug)]
+pub struct Films {
+    /// Names of cameras, and their files.
+    pub cameras: Vec<(String, PathBuf)>,
+    /// What is to be seen in them.
+    pub truth: Vec<TrueVisit>,
+}
+
+impl Films {
+    /// Films a reserve into `folder`, a file a place; no camera drops out.
+    pub fn record(config: &ReserveConfig, folder: &Path) -> Result<Films, DemoError> {
+        let size = Size::new(config.size.0, config.size.1)?;
+        let filmed = each_place(|place| {
+            let scene = Scene::new(config.seed, place, size, config.secs, config.animals)?;
+            let file = folder.join(format!("{}.mkv", place.name()));
+            film(&scene, size, config.secs, &file)?;
+            Ok(((place.name().to_owned(), file), scene.truth()))
+        })?;
+        let (cameras, truth): (Vec<_>, Vec<_>) = filmed.into_iter().unzip();
+        let truth = truth.into_iter().flatten().filter(|it| it.from_secs < config.secs);
+        let truth = truth.map(|it| TrueVisit { to_secs: it.to_secs.min(config.secs), ..it }).collect();
+        Ok(Films { cameras, truth })
+    }
+}
 
 /// Films the first `secs` seconds of a scene.
-pub fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoError> {
+fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoError> {
     gst::init()?;
     let description = format!(
         "appsrc name=show format=time block=true max-buffers=4 ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file"

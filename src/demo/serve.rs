@@ -2,7 +2,6 @@
 //! back.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -17,7 +16,6 @@ use gstreamer_rtsp_server::prelude::*;
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::film::film;
 use super::frame::Size;
 use super::scene::{Place, Scene};
 use super::script::TrueVisit;
@@ -150,22 +148,8 @@ pub struct ReserveConfig {
     pub drop_out: bool,
 }
 
-/// Films the reserve into `folder`, a file a place, and tells its cameras (names and files) and its truth.
-pub fn record(config: &ReserveConfig, folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<TrueVisit>), DemoError> {
-    let size = Size::new(config.size.0, config.size.1)?;
-    let filmed = each_place(|place| {
-        let scene = Scene::new(config.seed, place, size, config.secs, config.animals)?;
-        let file = folder.join(format!("{}.mkv", place.name()));
-        film(&scene, size, config.secs, &file)?;
-        Ok(((place.name().to_owned(), file), scene.truth()))
-    })?;
-    let (cameras, truth): (Vec<_>, Vec<_>) = filmed.into_iter().unzip();
-    let truth = truth.into_iter().flatten().filter(|it| it.from_secs < config.secs);
-    Ok((cameras, truth.map(|it| TrueVisit { to_secs: it.to_secs.min(config.secs), ..it }).collect()))
-}
-
 /// What is made of each place, in their order, side by side.
-fn each_place<T: Send>(make: impl Fn(Place) -> Result<T, DemoError> + Sync) -> Result<Vec<T>, DemoError> {
+pub(super) fn each_place<T: Send>(make: impl Fn(Place) -> Result<T, DemoError> + Sync) -> Result<Vec<T>, DemoError> {
     thread::scope(|scope| {
         let make = &make;
         let making: Vec<_> = Place::ALL.into_iter().map(|place| scope.spawn(move || make(place))).collect();

@@ -169,7 +169,11 @@ impl Memory {
             self.note_present(look.frame.number);
             return;
         }
+        if prediction.presence() >= ABSENT {
+            self.note_present(look.frame.number);
+        }
         if self.last_present.is_some_and(|at| now.saturating_sub(at) < REST) {
+            self.note_present(look.frame.number);
             return;
         }
         let strange = prediction.seen.first().and_then(|it| it.novelty).is_some_and(|it| it.excess >= 1.0);
@@ -178,6 +182,7 @@ impl Memory {
         }
         let strange_for = now.saturating_sub(*self.strange_since.get_or_insert(now));
         if strange && strange_for < ADOPTED_AFTER {
+            self.note_present(look.frame.number);
             return;
         }
         for seen in prediction.seen.iter().filter(|it| it.presence < ABSENT) {
@@ -207,7 +212,11 @@ impl Memory {
         now.saturating_sub(doubt.0) < DOUBTED_FOR
     }
 
+    /// Remembers a frame that may not be empty: the gate keeps some, and would bring them back as such.
     fn note_present(&mut self, frame: u64) {
+        if self.present_frames.back() == Some(&frame) {
+            return;
+        }
         if self.present_frames.len() == MAX_PRESENT_FRAMES {
             self.present_frames.pop_front();
         }

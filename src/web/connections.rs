@@ -39,16 +39,23 @@ struct Open {
 /// Accepts and answers until told to end; then each connection ends after the answer that it is in.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
     let mut open: VecDeque<Open> = VecDeque::new();
+    let mut refusing = false;
     loop {
         let accepted = tokio::select! {
             it = listener.accept() => it,
             () = shutdown.told() => return,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok((stream, _)) => {
+                refusing = false;
+                stream
+            }
             Err(error) if is_the_callers(&error) => continue,
             Err(error) => {
-                tracing::warn!(%error, "web: no connection could be accepted");
+                // Once for as long as it lasts: it may last for days.
+                if !std::mem::replace(&mut refusing, true) {
+                    tracing::warn!(%error, "web: no connection could be accepted");
+                }
                 make_room(&mut open, 1);
                 tokio::time::sleep(PAUSE).await;
                 continue;

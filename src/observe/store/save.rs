@@ -61,7 +61,6 @@ impl Store {
             let path = shared.database();
             let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
             writer.connect(shared)?;
-            super::tidy::shrink(shared, writer).map_err(failed)?;
             let Some(deployment) = deployment(shared, writer, event).map_err(failed)? else {
                 pieces.iter().for_each(|_| shared.skip(skipped::BLANK));
                 return Ok(Saved::Skipped);
@@ -74,6 +73,10 @@ impl Store {
                 written.values().for_each(|it| shared.media.delete(&it.file));
                 let bytes = written.values().map(|it| it.bytes).sum();
                 shared.set_media_bytes(writer, writer.media_bytes.saturating_sub(bytes));
+            }
+            // What was seen comes first: housekeeping that fails is tried again at the next event.
+            if let Err(error) = super::tidy::shrink(shared, writer) {
+                tracing::warn!(%error, "the oldest vectors could not be removed");
             }
             stored.map(|media| Saved::Stored { media }).map_err(failed)
         })

@@ -33,7 +33,7 @@ function sayNewest() {
   const first = document.querySelector(".event");
   if (!first || first.dataset.key === newest) return;
   newest = first.dataset.key;
-  document.getElementById("said").textContent = first.querySelector(".picture img").alt || first.querySelector(".name").textContent;
+  document.getElementById("said").textContent = first.querySelector(".picture img")?.alt || first.querySelector(".name")?.textContent || "";
 }
 
 async function renew() {
