@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Metrics, events, eyeshine, output, shared_data};
+use crate::daemon::{Daemon, Metrics, alone, events, eyeshine, output, shared_data};
 
 fn clip(name: &str) -> Option<PathBuf> {
     let dir = shared_data();
@@ -33,6 +33,7 @@ fn is_blank(event: &Value) -> bool {
 /// Runs a clip at real time to its end; its events, and when its first frame came.
 fn run(name: &str) -> Option<(Vec<Value>, Timestamp)> {
     let clip = clip(name)?;
+    let _alone = alone();
     let mut daemon = Daemon::run(&["--camera", &format!("{name}={}", clip.display())]);
     let received = |it: &Metrics| it.sum("eyeshine_camera_frames_received_total", &[("camera", name)]);
     daemon.wait("a frame", 20, |it| received(&it.metrics()) >= 1.0);

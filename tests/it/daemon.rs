@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -214,6 +215,12 @@ fn read(from: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
+}
+
+/// One at a time of the tests that need most of the machine, or the time of real cameras: hold it to the end.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the long trials are asked for (`make prove`), not their samples.

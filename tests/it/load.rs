@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eyeshine::demo::relay::Relay;
 
-use crate::daemon::{Daemon, is_proof};
+use crate::daemon::{Daemon, alone, is_proof};
 
 /// Resident memory of a process, MiB.
 fn resident_mib(pid: u32) -> f64 {
@@ -15,6 +15,7 @@ fn resident_mib(pid: u32) -> f64 {
 
 #[test]
 fn prove_busy_cameras_share_the_featurizer_fairly_and_memory_is_flat() {
+    let _alone = alone();
     let (n_cameras, secs) = if is_proof() { (24, 60) } else { (8, 8) };
     let relay = Relay::start(n_cameras).unwrap();
     let cameras = relay.cameras();

@@ -2,10 +2,11 @@
 
 use std::process::Stdio;
 
-use crate::daemon::{eyeshine, free_port, output};
+use crate::daemon::{alone, eyeshine, free_port, output};
 
 #[test]
 fn the_reserve_is_watched_and_scored_against_its_truth() {
+    let _alone = alone();
     let state = tempfile::tempdir().unwrap();
     let listen = format!("127.0.0.1:{}", free_port());
     let (code, out, err) = output(
@@ -25,6 +26,7 @@ fn the_reserve_is_watched_and_scored_against_its_truth() {
 /// The films are the same on every machine; what a network makes of them differs in the last digits between processors.
 #[test]
 fn the_reserve_s_animals_are_found_at_full_speed_and_nothing_else() {
+    let _alone = alone();
     let state = tempfile::tempdir().unwrap();
     let (code, out, err) =
         output(eyeshine(state.path()).args(["demo", "--fast", "--for", "100s", "--seed", "12"]).stdin(Stdio::null()));
