@@ -60,8 +60,9 @@ def listed(table):
 def clip(name, fps=1):
     """The frames of a real clip."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["ffmpeg", "-v", "error", "-i", DATA / "clips" / name, "-vf", f"fps={fps}", f"{folder}/%04d.bmp"]
-        subprocess.run(command, check=True)
+        pipeline = f"decodebin ! videorate ! video/x-raw,framerate={fps}/1 ! videoconvert ! video/x-raw,format=RGB ! pngenc"
+        command = ["gst-launch-1.0", "-q", "filesrc", f"location={DATA / 'clips' / name}", "!", *pipeline.split()]
+        subprocess.run([*command, "!", "multifilesink", f"location={folder}/%04d.png"], check=True)
         return [Image.open(path).convert("RGB") for path in sorted(Path(folder).iterdir())]
 
 

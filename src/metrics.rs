@@ -127,7 +127,7 @@ pub struct Metrics {
     pub media_bytes: IntGauge,
     /// `eyeshine_media_skipped_total{reason}`: pictures and vectors not kept, and why.
     pub media_skipped: IntCounterVec,
-    /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap.
+    /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap, or to make room on the disk.
     pub media_deleted: IntCounter,
     /// `eyeshine_embeddings_deleted_total`: vectors deleted to stay below the cap.
     pub embeddings_deleted: IntCounter,
@@ -200,7 +200,7 @@ impl Metrics {
             store_errors: counters(&r, "eyeshine_store_errors_total", "Writes to the store that failed.", &["reason"]),
             media_bytes: gauge(&r, "eyeshine_media_bytes", "What the kept pictures take."),
             media_skipped: counters(&r, "eyeshine_media_skipped_total", "Pictures and vectors not kept.", &["reason"]),
-            media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap."),
+            media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap, or to make room on the disk."),
             embeddings_deleted: counter(
                 &r,
                 "eyeshine_embeddings_deleted_total",

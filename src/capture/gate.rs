@@ -37,8 +37,9 @@ const N_LATELY: usize = 16;
 /// Between references, at first and later.
 const FIRST_REFERENCES: Duration = Duration::from_secs(2);
 const LATER_REFERENCES: Duration = Duration::from_secs(15);
-/// After so long a cell's empty looks are sent again: scenes change.
-const SEEDED_FOR: Duration = Duration::from_secs(600);
+/// After so long a cell's empty looks are sent again: soon, as the first may have been shed under load, then now and
+/// then, as scenes change and banks forget.
+const SEEDED_FOR: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(600)];
 /// Colourfulness below which a picture is infrared, and above which it is not.
 const GREY: f32 = 0.012;
 const COLOURED: f32 = 0.03;
@@ -66,10 +67,17 @@ struct Scene {
     whole: Area,
     lattice: Lattice,
     references: VecDeque<Reference>,
-    seeded: HashMap<(Cell, Modality, u8), Duration>,
+    seeded: HashMap<(Cell, Modality, u8), Seeding>,
     /// Where something moved and when last, the latest first.
     lately: VecDeque<(Cell, Duration)>,
     moving: Vec<bool>,
+}
+
+/// When a cell's empty looks were last sent, and how often they were.
+#[derive(Debug, Clone, Copy)]
+struct Seeding {
+    at: Duration,
+    times: usize,
 }
 
 /// A frame of earlier, and where something moved in it.
@@ -327,10 +335,12 @@ impl Scene {
         all.split_off(cells.len())
     }
 
-    /// What a cell showed earlier, where it is asked for the first time.
+    /// What a cell showed earlier, where it is asked for the first time or that is long ago.
     fn empty(&mut self, cell: Cell, area: Area, modality: Modality, light: u8, now: Duration) -> Vec<Candidate> {
         let key = (cell, modality, light);
-        if self.seeded.get(&key).is_some_and(|at| now.saturating_sub(*at) < SEEDED_FOR) {
+        let seeding = self.seeded.get(&key).copied();
+        let lasts = |it: Seeding| SEEDED_FOR[it.times.min(SEEDED_FOR.len()) - 1];
+        if seeding.is_some_and(|it| now.saturating_sub(it.at) < lasts(it)) {
             return Vec::new();
         }
         let surface = area.width * area.height;
@@ -343,7 +353,8 @@ impl Scene {
             |it: &Reference| Candidate { view: View::Empty, cell: Some(cell), area, frame: Arc::clone(&it.frame) };
         let candidates: Vec<Candidate> = self.references.iter().filter(unmoved).map(empty).collect();
         if candidates.len() >= N_REFERENCES / 2 {
-            self.seeded.insert(key, now);
+            let times = seeding.map_or(1, |it| it.times.saturating_add(1));
+            self.seeded.insert(key, Seeding { at: now, times });
         }
         candidates
     }

@@ -36,7 +36,8 @@ impl Source {
             Some((scheme @ ("rtsp" | "rtsps"), rest)) => Ok(Source::Rtsp(format!("{scheme}://{rest}"))),
             Some((scheme @ ("http" | "https"), rest)) => Ok(Source::Http(format!("{scheme}://{rest}"))),
             Some(("file", path)) => Ok(Source::File(percent_decoded(path).into())),
-            Some((scheme, _)) => Err(CameraError::Scheme(scheme.into())),
+            // A name and password before the `://` are no scheme, and are nobody's business.
+            Some((scheme, _)) => Err(CameraError::Scheme(without_user_info(Path::new(scheme)))),
             None if uri.starts_with("/dev/") => Ok(Source::Device(uri.into())),
             None => Ok(Source::File(uri.into())),
         }
@@ -89,6 +90,7 @@ mod tests {
             assert_eq!(Source::parse(uri).unwrap(), source, "{uri}");
         }
         assert!(matches!(Source::parse("ftp://cam/"), Err(CameraError::Scheme(it)) if it == "ftp"));
+        assert!(matches!(Source::parse("ann:s3cret@rtsp://cam/"), Err(CameraError::Scheme(it)) if it == "…@rtsp"));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::scene::Scene;
 use super::script::TrueVisit;
 use super::serve::{ENCODER, FPS, ReserveConfig, each_place, raw_caps};
 
+/// Frames rendered ahead of the encoder, at most.
+const AHEAD: u64 = 8;
+
 /// A filmed reserve.
 #[derive(Debug)]
 pub struct Films {
@@ -42,7 +45,7 @@ impl Films {
 fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoError> {
     gst::init()?;
     let description = format!(
-        "appsrc name=show format=time block=true max-buffers=4 ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file"
+        "appsrc name=show format=time ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file"
     );
     let pipeline =
         gst::parse::launch(&description)?.downcast::<gst::Pipeline>().map_err(|_| DemoError::Stream(description))?;
@@ -50,23 +53,36 @@ fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoErr
     find("file")?.set_property("location", file.to_string_lossy().as_ref());
     let show = find("show")?.downcast::<gst_app::AppSrc>().map_err(|_| DemoError::Stream("no appsrc".into()))?;
     show.set_caps(Some(&raw_caps(size)));
-    let failed = |error: &dyn std::fmt::Display| DemoError::Stream(error.to_string());
-    pipeline.set_state(gst::State::Playing).map_err(|it| failed(&it))?;
-    // From the moment that a server's first frame has, so that both show the very same pictures.
+    let bus = pipeline.bus().ok_or_else(|| DemoError::Stream("no bus".into()))?;
+    pipeline.set_state(gst::State::Playing).map_err(|it| DemoError::Stream(it.to_string()))?;
+    let filmed = shoot(scene, secs, &show, &bus);
+    // Whatever became of it: a pipeline must not be dropped while it plays.
+    let stopped = pipeline.set_state(gst::State::Null);
+    filmed?;
+    stopped.map(drop).map_err(|it| DemoError::Stream(it.to_string()))
+}
+
+/// Renders the frames of a scene, one after the other, from the moment that a server's first frame has, so that both show
+/// the very same pictures. It never waits for room without asking whether anybody is left to make some.
+fn shoot(scene: &Scene, secs: f64, show: &gst_app::AppSrc, bus: &gst::Bus) -> Result<(), DemoError> {
+    let failed = |error: gst::FlowError| DemoError::Stream(error.to_string());
     for n in 1..=(secs * f64::from(FPS)) as u64 {
+        while show.current_level_buffers() >= AHEAD {
+            outcome(bus.timed_pop_filtered(gst::ClockTime::MSECOND, &[gst::MessageType::Error]))?;
+        }
         let mut buffer = gst::Buffer::from_slice(scene.render(n as f64 / f64::from(FPS)).data);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(gst::ClockTime::from_mseconds(n * 1_000 / u64::from(FPS)));
         }
-        show.push_buffer(buffer).map_err(|it| failed(&it))?;
+        show.push_buffer(buffer).map_err(failed)?;
     }
-    show.end_of_stream().map_err(|it| failed(&it))?;
-    let of_interest = [gst::MessageType::Eos, gst::MessageType::Error];
-    let message = pipeline.bus().and_then(|it| it.timed_pop_filtered(gst::ClockTime::NONE, &of_interest));
-    let outcome = match message.as_ref().map(|it| it.view()) {
-        Some(gst::MessageView::Error(error)) => Err(failed(&error.error())),
+    show.end_of_stream().map_err(failed)?;
+    outcome(bus.timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Eos, gst::MessageType::Error]))
+}
+
+fn outcome(message: Option<gst::Message>) -> Result<(), DemoError> {
+    match message.as_ref().map(|it| it.view()) {
+        Some(gst::MessageView::Error(error)) => Err(DemoError::Stream(error.error().to_string())),
         _ => Ok(()),
-    };
-    pipeline.set_state(gst::State::Null).map_err(|it| failed(&it))?;
-    outcome
+    }
 }

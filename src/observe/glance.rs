@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use fast_image_resize::Resizer;
 use jiff::Timestamp;
-use jpeg_encoder::{ColorType, Encoder};
 
 use crate::domain::{CameraName, Frame};
 use crate::infer::predict::Prediction;
-use crate::observe::media::RenderError;
+use crate::observe::media;
 
 /// Between pictures of a camera while somebody looks …
 const WATCHED: Duration = Duration::from_secs(2);
@@ -71,7 +70,7 @@ impl Glances {
         if lock(slot).made.is_some_and(|it| it.elapsed() < pace) {
             return;
         }
-        let glance = match render(frame, resizer) {
+        let glance = match media::jpeg(frame, frame.picture.area(), SIDE_PX, JPEG_QUALITY, resizer) {
             Ok(jpeg) => Some(Glance { at: frame.at, jpeg: jpeg.into() }),
             Err(error) => {
                 tracing::debug!(camera = &*frame.camera, %error, "no picture for the page");
@@ -82,17 +81,6 @@ impl Glances {
         slot.made = Some(Instant::now());
         slot.glance = glance.or(slot.glance.take());
     }
-}
-
-fn render(frame: &Frame, resizer: &mut Resizer) -> Result<Vec<u8>, RenderError> {
-    let area = frame.picture.area();
-    let scale = (f64::from(SIDE_PX) / area.width.max(area.height)).min(1.0);
-    let px = |side: f64| (side * scale).round().clamp(1.0, f64::from(SIDE_PX)) as u16;
-    let (width, height) = (px(area.width), px(area.height));
-    let pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
-    let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, JPEG_QUALITY).encode(pixels.as_raw(), width, height, ColorType::Rgb)?;
-    Ok(jpeg)
 }
 
 fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {

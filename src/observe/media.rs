@@ -39,6 +39,24 @@ pub enum RenderError {
     Encode(#[from] jpeg_encoder::EncodingError),
 }
 
+/// Part of a frame as JPEG, its longer side at most `longest_px`, never enlarged; `quality` is 1..=100.
+pub fn jpeg(
+    frame: &Frame,
+    area: Area,
+    longest_px: u32,
+    quality: u8,
+    resizer: &mut Resizer,
+) -> Result<Vec<u8>, RenderError> {
+    let scale = (f64::from(longest_px) / area.width.max(area.height)).min(1.0);
+    // `as` saturates, and an area of nothing is refused by the renderer.
+    let px = |side: f64| (side * scale).round().clamp(1.0, 65_535.0) as u16;
+    let (width, height) = (px(area.width), px(area.height));
+    let pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, quality).encode(pixels.as_raw(), width, height, ColorType::Rgb)?;
+    Ok(jpeg)
+}
+
 /// The folder of kept pictures: `media/YYYY/MM/DD/<uuid>.jpg` (UTC) below the state folder.
 #[derive(Debug)]
 pub struct MediaFolder {
@@ -61,17 +79,9 @@ impl MediaFolder {
         format!("{FOLDER}/{day}/{id}.jpg")
     }
 
-    /// Part of a frame as JPEG, its longer side at most `picture_px`, never enlarged.
+    /// Part of a frame as JPEG, as the folder keeps pictures.
     pub fn render(&self, frame: &Frame, area: Area, resizer: &mut Resizer) -> Result<Vec<u8>, RenderError> {
-        let longer = area.width.max(area.height);
-        let scale = (f64::from(self.picture_px) / longer).min(1.0);
-        // `as` saturates, and an area of nothing is refused by the renderer.
-        let px = |side: f64| (side * scale).round().clamp(1.0, 65_535.0) as u16;
-        let (width, height) = (px(area.width), px(area.height));
-        let pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
-        let mut jpeg = Vec::new();
-        Encoder::new(&mut jpeg, self.jpeg_quality).encode(pixels.as_raw(), width, height, ColorType::Rgb)?;
-        Ok(jpeg)
+        jpeg(frame, area, self.picture_px, self.jpeg_quality, resizer)
     }
 
     /// Makes the folder, and a file in it, and removes that again: whether pictures can be kept at all.
