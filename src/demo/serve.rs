@@ -106,14 +106,23 @@ impl Drop for Server {
     }
 }
 
-/// Pushes frames in real time until the client is gone, the camera drops out, or the server ends.
+/// Pushes frames in real time until the client is gone, the camera drops out, or the server ends. Who asks while the camera
+/// is gone gets an answer once it is back, as of a camera that starts up.
 fn feed(source: &gst_app::AppSrc, fps: u32, started: Instant, show: &Show, over: &AtomicBool) {
     let period = Duration::from_secs(1) / fps;
     let mut n = started.elapsed().as_nanos() / period.as_nanos() + 1;
+    let mut begun = false;
     while !over.load(Ordering::Relaxed) {
         let due = started + Duration::from_secs_f64(n as f64 / f64::from(fps));
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let Some(frame) = show(n as f64 / f64::from(fps)) else { break };
+        let Some(frame) = show(n as f64 / f64::from(fps)) else {
+            if begun {
+                break;
+            }
+            n += 1;
+            continue;
+        };
+        begun = true;
         if source.push_buffer(gst::Buffer::from_slice(frame)).is_err() {
             return;
         }
