@@ -13,6 +13,7 @@ import lite0
 
 OPSET, IR = 17, 8
 TOP = 127  # the largest stored weight
+PAIR = 128  # 255 x 128 is below 2^15
 
 
 class _Graph:
@@ -113,9 +114,17 @@ def _affine(low, high):
 
 
 def _weight(graph, layer, input_step):
-    """The step is also wide enough for the bias in int32: some channels have (next to) no weight, only a bias."""
+    """The step is also wide enough for the bias in int32: some channels have (next to) no weight, only a bias.
+
+    And it is wide enough for two neighbours of one sign to be at most PAIR together: x86 without VNNI adds two products
+    of uint8 and int8 in 16 bits, where more would saturate. Depthwise kernels are multiplied in 16 bits each.
+    """
     peak = np.abs(layer.weight).max(axis=(1, 2, 3))
-    step = np.maximum(peak / TOP, np.abs(layer.bias) / np.float64(input_step) / 2**30).astype(np.float32)
+    step = np.maximum(peak / TOP, np.abs(layer.bias) / np.float64(input_step) / 2**30)
+    if layer.weight.shape[1] > 1:
+        # One less: rounding may add half to each of the two.
+        step = np.maximum(step, neighbours(layer.weight) / (PAIR - 1))
+    step = step.astype(np.float32)
     stored = _round(layer.weight / step.astype(np.float64)[:, None, None, None])
     inputs = [
         graph.constant(f"{layer.name}.weight", stored.astype(np.int8)),
@@ -123,6 +132,17 @@ def _weight(graph, layer, input_step):
         graph.constant(f"{layer.name}.weight.zero", np.zeros(len(step), np.int8)),
     ]
     return graph.node("DequantizeLinear", inputs, f"{layer.name}.weight.seen", axis=0), step
+
+
+def neighbours(weight):
+    """Of [out, in, k, k]: the largest sum of two neighbours of one sign that are multiplied together, by out."""
+    flat = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+    if flat.shape[1] % 2:
+        flat = np.pad(flat, ((0, 0), (0, 1)))
+    first, second = flat[:, 0::2], flat[:, 1::2]
+    above = np.maximum(first, 0) + np.maximum(second, 0)
+    below = np.maximum(-first, 0) + np.maximum(-second, 0)
+    return np.maximum(above, below).max(axis=1)
 
 
 def _bias(graph, layer, input_step, weight_step):

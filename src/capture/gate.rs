@@ -37,8 +37,8 @@ const N_LATELY: usize = 16;
 /// Between references, at first and later.
 const FIRST_REFERENCES: Duration = Duration::from_secs(2);
 const LATER_REFERENCES: Duration = Duration::from_secs(15);
-/// After so long a cell's empty looks are sent again: soon, as the first may have been shed under load, then now and
-/// then, as scenes change and banks forget.
+/// After so long a cell's empty looks are sent again: soon, as the first may have been shed under load, but not while the
+/// featurizer is behind; then now and then, as scenes change and banks forget.
 const SEEDED_FOR: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(600)];
 /// Colourfulness below which a picture is infrared, and above which it is not.
 const GREY: f32 = 0.012;
@@ -53,6 +53,8 @@ pub struct Gate {
     modality: Modality,
     light: u8,
     last_time_lapse: Option<Duration>,
+    /// Nothing that was sent before is sent again.
+    hurries: bool,
 }
 
 /// What depends on the picture's size: all of it begins anew when the caps change.
@@ -99,7 +101,13 @@ impl Gate {
             modality: Modality::Colour,
             light: 0,
             last_time_lapse: None,
+            hurries: false,
         }
+    }
+
+    /// Whether the featurizer is behind: then what can wait is not sent.
+    pub fn hurry(&mut self, behind: bool) {
+        self.hurries = behind;
     }
 
     /// Lets a frame through as a look, or settles its fate.
@@ -162,14 +170,14 @@ impl Gate {
 
     fn through(&mut self, frame: Frame, method: CaptureMethod, motion: f32, found: &Found) -> Look {
         let frame = Arc::new(frame);
-        let (modality, light) = (self.modality, self.light);
+        let (modality, light, hurries) = (self.modality, self.light, self.hurries);
         let mut candidates = Vec::new();
         if let Some(scene) = &mut self.scene {
             candidates.push(Candidate { view: View::Whole, cell: None, area: scene.whole, frame: Arc::clone(&frame) });
             for &cell in &found.cells {
                 let area = scene.lattice.area(cell);
                 candidates.push(Candidate { view: View::Crop, cell: Some(cell), area, frame: Arc::clone(&frame) });
-                candidates.extend(scene.empty(cell, area, modality, light, frame.elapsed));
+                candidates.extend(scene.empty(cell, area, modality, light, frame.elapsed, hurries));
             }
             if method == CaptureMethod::TimeLapse {
                 self.last_time_lapse = Some(frame.elapsed);
@@ -193,6 +201,7 @@ pub fn spawn(
     let name: String = format!("gate-{}", config.name).chars().take(15).collect();
     thread::Builder::new().name(name).spawn(move || {
         for frame in frames {
+            gate.hurry(live && lane.is_behind());
             let Some(look) = gate.judge(frame) else { continue };
             let sent = if live { lane.send_newest(look) } else { lane.send_waiting(look) };
             if sent.is_err() {
@@ -336,11 +345,19 @@ impl Scene {
     }
 
     /// What a cell showed earlier, where it is asked for the first time or that is long ago.
-    fn empty(&mut self, cell: Cell, area: Area, modality: Modality, light: u8, now: Duration) -> Vec<Candidate> {
+    fn empty(
+        &mut self,
+        cell: Cell,
+        area: Area,
+        modality: Modality,
+        light: u8,
+        now: Duration,
+        hurries: bool,
+    ) -> Vec<Candidate> {
         let key = (cell, modality, light);
         let seeding = self.seeded.get(&key).copied();
         let lasts = |it: Seeding| SEEDED_FOR[it.times.min(SEEDED_FOR.len()) - 1];
-        if seeding.is_some_and(|it| now.saturating_sub(it.at) < lasts(it)) {
+        if seeding.is_some_and(|it| hurries || now.saturating_sub(it.at) < lasts(it)) {
             return Vec::new();
         }
         let surface = area.width * area.height;

@@ -109,6 +109,9 @@ pub struct Network {
     pub weights_sha256: String,
     /// SHA-256 of the calibrated ranges; empty where nothing is quantised.
     pub ranges_sha256: String,
+    /// Of int8: no two neighbouring weights of one sign exceed 128 together, so that no sum saturates on x86 without VNNI.
+    #[serde(default)]
+    pub overflow_free: bool,
 }
 
 /// `[input]`.
@@ -230,11 +233,12 @@ impl Contract {
         let Contract { featurizer: it, input, .. } = self;
         // The first word stands for how this program resizes: it changes where render() or the letterbox does.
         let text = format!(
-            "eyeshine-1\nweights {}\ncut {}\ndimension {}\nprecision {}\nranges {}\ninput {}x{} {:?} mean {:?} std {:?} {:?}\n",
+            "eyeshine-1\nweights {}\ncut {}\ndimension {}\nprecision {}{}\nranges {}\ninput {}x{} {:?} mean {:?} std {:?} {:?}\n",
             it.weights_sha256.to_lowercase(),
             it.cut,
             it.dimension,
             it.precision,
+            if it.overflow_free { " overflow-free" } else { "" },
             it.ranges_sha256.to_lowercase(),
             input.width,
             input.height,

@@ -2,11 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
 
 use crate::domain::{CameraName, Candidate, Look, View};
 use crate::metrics::{Dropped, Metrics};
+
+/// After a frame had to be dropped no crop of a live camera is run for so long: one crop more is one frame less.
+const FRAMES_FIRST: Duration = Duration::from_secs(2);
 
 /// A queue with room for `capacity` looks (at least 1) in each lane: one end makes lanes, the other takes batches.
 ///
@@ -79,6 +83,8 @@ struct State {
     receivers: usize,
     lanes_made: u64,
     batches: u64,
+    /// When a look last had to go for want of room, in any lane.
+    dropped: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -129,6 +135,8 @@ impl LaneSender {
         lane.looks.push_back(Waiting { look, live: true });
         if oldest.is_none() {
             state.waiting += 1;
+        } else {
+            state.dropped = Some(Instant::now());
         }
         self.shared.gauge(&state);
         drop(state);
@@ -138,6 +146,12 @@ impl LaneSender {
             oldest.look.frame.fate.dropped(Dropped::QueueFull);
         }
         Ok(())
+    }
+
+    /// Whether the featurizer is behind: then crops are shed.
+    pub fn is_behind(&self) -> bool {
+        let mut state = self.shared.lock();
+        state.has_dropped() || state.lane(self.id).is_some_and(|it| it.is_loaded(self.shared.capacity))
     }
 
     /// For finite sources: waits until there is room. Nothing of it is dropped, and no crop is left out.
@@ -176,7 +190,7 @@ impl Looks {
     /// never split. Waits while the queue is empty; `None` once it is closed and empty.
     ///
     /// Under load crops are shed before frames are dropped: a live look that leaves a lane more than half full keeps its
-    /// whole frame alone.
+    /// whole frame alone, and so does every one for a while after a frame was dropped all the same.
     pub fn pop_batch(&self, max_candidates: usize) -> Option<Batch> {
         let mut state = self.shared.lock();
         while state.waiting == 0 {
@@ -257,8 +271,8 @@ impl State {
     fn take(&mut self, capacity: usize, max: usize, taken: usize) -> Option<(Look, Vec<Candidate>)> {
         let count = self.lanes.len();
         let turn = (0..count).map(|i| (self.turn + i) % count).find(|&i| !self.lanes[i].looks.is_empty())?;
+        let loaded = self.has_dropped() || self.lanes[turn].is_loaded(capacity);
         let looks = &mut self.lanes[turn].looks;
-        let loaded = looks.len() * 2 > capacity && looks.len() > 1;
         let first = looks.front_mut()?;
         let shed = if loaded && first.live { shed_crops(&mut first.look) } else { Vec::new() };
         if taken > 0 && taken + first.look.candidates.len() > max {
@@ -272,6 +286,10 @@ impl State {
         Some((first.look, shed))
     }
 
+    fn has_dropped(&self) -> bool {
+        self.dropped.is_some_and(|it| it.elapsed() < FRAMES_FIRST)
+    }
+
     /// Takes out the lanes that are closed and empty.
     fn forget_lanes(&mut self) {
         let turn = self.turn;
@@ -282,6 +300,10 @@ impl State {
 }
 
 impl Lane {
+    fn is_loaded(&self, capacity: usize) -> bool {
+        self.looks.len() * 2 > capacity && self.looks.len() > 1
+    }
+
     fn is_over(&self) -> bool {
         !self.open && self.looks.is_empty()
     }

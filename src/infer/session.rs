@@ -56,19 +56,19 @@ fn build(runtime: &Runtime, contract: &Contract) -> ort::Result<Session> {
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
         .with_log_level(LogLevel::Warning)?;
-    if lacks_vnni() {
+    if lacks_vnni() && !contract.featurizer.overflow_free {
         builder = builder.with_precise_qmm()?;
     }
     builder.commit_from_file(contract.file())
 }
 
 /// Whether ONNX Runtime multiplies uint8 by int8 with x86's `vpmaddubsw`, which saturates sums of two products at 16
-/// bits: an int8 network is then not a little off but wrong (cosine to fp32 of .91 on average, .71 at worst, instead of
-/// .99 and .97). `session.x64quantprecision` shifts the weights to uint8, whose kernels are exact.
+/// bits: an int8 network whose weights allow that is then not a little off but wrong (cosine to fp32 of .91 on average,
+/// .71 at worst, instead of .99 and .97). `session.x64quantprecision` shifts the weights to uint8, whose kernels are exact.
 ///
 /// VNNI's `vpdpbusd` is exact by itself, in 32 bits. ONNX Runtime would shift the weights there too (it asks only whether
 /// its tables of the two kernels differ), for the same numbers at half the speed: so it is asked for only without VNNI.
-/// Without VNNI it costs a third, and is still quicker than fp32. Networks of floats have nothing to shift.
+/// There it costs a fifth, which a network that is free of overflow by its contract, as ours is, need not pay.
 fn lacks_vnni() -> bool {
     #[cfg(target_arch = "x86_64")]
     return !(std::is_x86_feature_detected!("avx512vnni") || std::is_x86_feature_detected!("avxvnni"));
