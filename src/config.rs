@@ -42,6 +42,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// Store.
     pub store: StoreConfig,
+    /// Learning.
+    pub teach: TeachConfig,
 }
 
 /// `[state]`.
@@ -298,4 +300,14 @@ pub struct StoreConfig {
     pub picture_px: u32,
     /// JPEG quality.
     pub jpeg_quality: u8,
+}
+
+/// `[teach]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeachConfig {
+    /// What there may be labels and heads of.
+    pub tasks: Vec<String>,
+    /// Classes of which a challenger may newly lose no event.
+    pub protected: Vec<String>,
 }

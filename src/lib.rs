@@ -5,6 +5,7 @@ pub mod domain;
 pub mod capture;
 pub mod infer;
 pub mod observe;
+pub mod teach;
 
 pub mod pipeline;
 

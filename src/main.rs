@@ -8,7 +8,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
+use eyeshine::commands::eval::eval;
+use eyeshine::commands::heads::{Ask, heads};
+use eyeshine::commands::label;
 use eyeshine::commands::run::{Told, run};
+use eyeshine::commands::train::train_head;
 use eyeshine::commands::{Exit, Said, check_config::check_config};
 use eyeshine::config::OutputFormat;
 use eyeshine::config::load::{self, CameraArgument, Overrides};
@@ -75,8 +79,65 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Tables of labelled pictures, in and out.
+    #[command(subcommand)]
+    Label(LabelCommand),
+    /// Fits a new head on all labels; it goes live only if it proves better.
+    Train {
+        /// The task.
+        #[arg(long, default_value = "species")]
+        task: String,
+        /// Says what would become of it, and keeps nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// The answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The generations of a head, and which of them serves.
+    Heads {
+        /// The task.
+        #[arg(long, default_value = "species", global = true)]
+        task: String,
+        #[command(subcommand)]
+        ask: Ask,
+    },
+    /// Scores the head that serves on a table of labelled pictures; writes nothing.
+    Eval {
+        /// The table.
+        table: PathBuf,
+        /// Folder that its paths are relative to; else its own.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// The task.
+        #[arg(long, default_value = "species")]
+        task: String,
+        /// The answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lists everything that is wrong with the configuration.
     CheckConfig,
+}
+
+#[derive(Subcommand)]
+enum LabelCommand {
+    /// Adds labelled pictures; a second time it adds nothing.
+    Import {
+        /// A table: `path,species[,camera,captured_at,event,<task>…]`.
+        table: PathBuf,
+        /// Folder that its paths are relative to; else its own.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// Who says so.
+        #[arg(long, value_name = "NAME", default_value = "import")]
+        labeller: String,
+    },
+    /// Writes a table of all labelled pictures that are kept.
+    Export {
+        /// The table.
+        table: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -103,33 +164,38 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             (overrides.cameras, overrides.listen, overrides.output) = (camera.clone(), *listen, *output);
         }
         Command::Demo { listen, output, .. } => (overrides.listen, overrides.output) = (*listen, *output),
-        Command::Classify { .. } => {}
         Command::CheckConfig => return Ok(check_config(path.as_deref(), &overrides)?),
+        _ => {}
     }
     if let Command::Demo { duration, seed, empty, fast, .. } = command {
         logging::begin("warn,eyeshine=info");
         demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty, fast })?;
         return Ok(Exit::Done);
     }
-    if let Command::Classify { .. } = command {
+    if !matches!(command, Command::Run { .. }) {
         // A file stands for a camera: its settings are the defaults.
         overrides.cameras = vec![CameraArgument { name: Some("file".into()), uri: "/dev/null".into() }];
     }
     let config = load::load(path.as_deref(), overrides).inspect_err(|_| logging::begin("info"))?;
-    match command {
-        Command::Classify { paths, format } => {
-            logging::begin("warn");
-            let camera = config.cameras.last().cloned();
-            let all_read = classify(&paths, format, &config, &camera.ok_or_else(|| anyhow::anyhow!("no camera"))?)?;
-            Ok(if all_read { Exit::Done } else { Exit::Failed })
-        }
-        Command::Run { duration, .. } => {
-            logging::begin(&config.log.filter);
-            run(&config, duration, |_| Told::default())?;
-            Ok(Exit::Done)
-        }
-        Command::Demo { .. } | Command::CheckConfig => Ok(Exit::Done),
+    if let Command::Run { duration, .. } = command {
+        logging::begin(&config.log.filter);
+        run(&config, duration, |_| Told::default())?;
+        return Ok(Exit::Done);
     }
+    logging::begin("warn");
+    let file = config.cameras.last().cloned().ok_or_else(|| anyhow::anyhow!("no camera"))?;
+    let all_read = match command {
+        Command::Classify { paths, format } => classify(&paths, format, &config, &file)?,
+        Command::Label(LabelCommand::Import { table, root, labeller }) => {
+            label::import(&config, &file, &table, root.as_deref(), &labeller)?
+        }
+        Command::Label(LabelCommand::Export { table }) => label::export(&config, &table).map(|()| true)?,
+        Command::Train { task, dry_run, json } => train_head(&config, &task, dry_run, json).map(|()| true)?,
+        Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
+        Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
+        Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,
+    };
+    Ok(if all_read { Exit::Done } else { Exit::Failed })
 }
 
 /// A panic is a bug: the process ends, and the service manager starts it again.

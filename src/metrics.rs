@@ -200,7 +200,11 @@ impl Metrics {
             store_errors: counters(&r, "eyeshine_store_errors_total", "Writes to the store that failed.", &["reason"]),
             media_bytes: gauge(&r, "eyeshine_media_bytes", "What the kept pictures take."),
             media_skipped: counters(&r, "eyeshine_media_skipped_total", "Pictures and vectors not kept.", &["reason"]),
-            media_deleted: counter(&r, "eyeshine_media_deleted_total", "Pictures deleted to stay below the cap, or to make room on the disk."),
+            media_deleted: counter(
+                &r,
+                "eyeshine_media_deleted_total",
+                "Pictures deleted to stay below the cap, or to make room on the disk.",
+            ),
             embeddings_deleted: counter(
                 &r,
                 "eyeshine_embeddings_deleted_total",

@@ -19,6 +19,7 @@ pub mod teardown;
 
 mod colour;
 pub mod picture;
+pub mod still;
 
 pub mod background;
 pub mod gate;

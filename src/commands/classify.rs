@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::capture::gate::burst;
-use crate::capture::picture::Picture;
+use crate::capture::still;
 use crate::commands::replay::replay;
-use crate::commands::unless_gone;
+use crate::commands::{serving, unless_gone};
 use crate::config::{CameraConfig, Config};
 use crate::domain::{Change, Event, EventUpdate, Featurized, Frame, Observation, ObservationType};
 use crate::infer::featurizer::Featurizer;
@@ -39,7 +39,7 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
     if !stills.is_empty() {
         let mut featurizer =
             Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
-        let head = Arc::new(models.starter());
+        let head = serving(config, &models)?;
         for burst in bursts(stills) {
             found.extend(look_at(burst, config, camera, &mut featurizer, &head)?);
         }
@@ -133,22 +133,19 @@ fn look_at(
     let mut found: BTreeMap<u64, Found> = BTreeMap::new();
     let mut frames = Vec::new();
     for (number, (file, taken)) in (0..).zip(burst) {
-        let read = image::ImageReader::open(&file).map_err(image::ImageError::from);
-        let read =
-            read.and_then(|it| it.with_guessed_format().map_err(image::ImageError::from)).and_then(|it| it.decode());
-        let failure = match read {
-            Ok(image) => {
+        let failure = match still::read(&file) {
+            Ok(picture) => {
                 frames.push(Frame {
                     camera: Arc::clone(&camera.name),
                     number,
                     at: Timestamp::try_from(taken).unwrap_or(Timestamp::UNIX_EPOCH),
                     elapsed: Duration::from_secs(number),
-                    picture: Picture::still(image.into_rgb8()),
+                    picture,
                     fate: counters.receive(),
                 });
                 None
             }
-            Err(error) => Some(format!("not a readable picture: {error}")),
+            Err(why) => Some(why),
         };
         found.insert(number, Found { file, events: Vec::new(), failure, clip: None });
     }
@@ -169,7 +166,7 @@ fn look_at(
 fn still_event(prediction: &Prediction, threshold: f32) -> Event {
     let look = &prediction.look;
     let best = prediction.seen.iter().max_by(|a, b| a.presence.total_cmp(&b.presence));
-    let probabilities = best.and_then(|it| it.probabilities.as_deref()).unwrap_or(&[]);
+    let probabilities = best.and_then(|it| it.probabilities()).unwrap_or_default();
     let blank = probabilities.first().copied().unwrap_or(1.0);
     let top = (1..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
     let share = top.map_or(0.0, |it| probabilities[it] / (1.0 - blank).max(f32::MIN_POSITIVE));

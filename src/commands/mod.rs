@@ -3,16 +3,24 @@
 pub mod check_config;
 pub mod classify;
 pub mod demo;
+pub mod eval;
+pub mod heads;
+pub mod label;
 mod replay;
 pub mod run;
+pub mod train;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
+use crate::config::Config;
 use crate::config::load::ConfigErrors;
 use crate::infer::featurizer::FeaturizerError;
-use crate::infer::models::ModelsError;
+use crate::infer::head::Head;
+use crate::infer::models::{Models, ModelsError};
 use crate::observe::store::StoreError;
+use crate::teach::generations::{GenerationError, Generations};
 use crate::web::WebError;
 
 /// What the process says to who started it (sysexits).
@@ -47,6 +55,13 @@ impl Exit {
         }
         Exit::Failed
     }
+}
+
+/// The species head that serves in the state folder, for commands that look at pictures.
+fn serving(config: &Config, models: &Models) -> Result<Arc<Head>, GenerationError> {
+    let starter = Arc::new(models.starter());
+    let generations = Generations::of(&config.state.dir, &starter.generation().task);
+    generations.serving(&models.contract.identity(), starter)
 }
 
 /// Whoever read our output may go when they have seen enough: that is no error.

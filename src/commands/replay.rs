@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::capture::source::Pace;
 use crate::clock::FileClock;
+use crate::commands::serving;
 use crate::config::{CameraConfig, Config};
 use crate::domain::EventUpdate;
 use crate::infer::models::Models;
@@ -25,7 +26,7 @@ pub(super) fn replay<T: Default + Send + 'static>(
     let house = House {
         metrics: Metrics::new(),
         clock: Arc::new(FileClock::default()),
-        heads: Arc::new(ArcSwap::from_pointee(models.starter())),
+        heads: Arc::new(ArcSwap::new(serving(&config, models)?)),
     };
     let all = Arc::new(Mutex::new(T::default()));
     let kept = Arc::clone(&all);

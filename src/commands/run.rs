@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use crossbeam_channel::bounded;
 use sd_notify::NotifyState;
 
 use crate::capture::source::Pace;
@@ -18,6 +19,8 @@ use crate::observe::stdout::Stdout;
 use crate::observe::store::Store;
 use crate::pipeline::{House, Pipeline};
 use crate::shutdown::{Shutdown, notify};
+use crate::teach::follow::Follower;
+use crate::teach::generations::Generations;
 use crate::web;
 
 /// After the first signal everything in flight is finished within this; then the process ends as it is.
@@ -43,8 +46,13 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     for camera in &config.cameras {
         store.register_deployment(camera)?;
     }
-    let house =
-        House { metrics: Arc::clone(&metrics), clock, heads: Arc::new(ArcSwap::from_pointee(models.starter())) };
+    let starter = Arc::new(models.starter());
+    let heads = Arc::new(ArcSwap::new(Arc::clone(&starter)));
+    let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
+    let generations = Generations::of(&config.state.dir, &starter.generation().task);
+    let identity = models.contract.identity();
+    let mut follower = Follower::new(generations, identity, starter, heads, Arc::clone(&metrics));
+    follower.look();
 
     let Told(mut sinks) = told(&metrics);
     if let Some(stdout) = Stdout::spawn(config.output.format, &config.cameras, &metrics).context("standard output")? {
@@ -55,7 +63,9 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, |updates| {
         spawn_recorder(updates, kept, sinks, identity, counters)
     })?;
-    say_what_runs(&house, &models);
+    say_what_runs(&metrics, &models);
+    let (following, running) = bounded(0);
+    let follower = follower.spawn(running).context("no thread")?;
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
     let shown = web::Shown {
         metrics: Arc::clone(&metrics),
@@ -72,6 +82,8 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     tracing::info!("ending: what is in flight is finished first");
     notify(&[NotifyState::Stopping]);
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
+    drop(following);
+    let _ = follower.join();
     pipeline.drain();
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -79,14 +91,9 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     Ok(())
 }
 
-fn say_what_runs(house: &House, models: &Models) {
-    let metrics = &house.metrics;
+fn say_what_runs(metrics: &Metrics, models: &Models) {
     let gstreamer = gstreamer::version_string();
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), models.runtime.version(), &gstreamer]).set(1);
-    let head = house.heads.load();
-    let generation = head.generation();
-    let (number, identity) = (generation.number.to_string(), models.contract.identity());
-    metrics.head_info.with_label_values(&[&*generation.task, &*number, &*identity]).set(1);
 }
 
 /// Says for each camera what became of its frames: nothing is lost silently.

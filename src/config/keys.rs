@@ -88,6 +88,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("jpeg_quality", Kind::Int(1, 100)),
         ],
     ),
+    ("teach", &[key("tasks", Kind::Texts(task)), key("protected", Kind::Texts(filled))]),
 ];
 
 /// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.
@@ -250,6 +251,16 @@ fn anything(_: &str) -> Result<(), String> {
 
 fn filled(text: &str) -> Result<(), String> {
     if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(()) }
+}
+
+/// A task is a column of a table, a label of a metric, and a folder.
+fn task(text: &str) -> Result<(), String> {
+    const COLUMNS: [&str; 4] = ["path", "camera", "captured_at", "event"];
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if text.is_empty() || text.len() > 32 || !text.chars().all(allowed) {
+        return Err("must be 1 to 32 of a-z 0-9 _".into());
+    }
+    if COLUMNS.contains(&text) { Err("is a column of tables of labels already".into()) } else { Ok(()) }
 }
 
 fn file_stem(text: &str) -> Result<(), String> {

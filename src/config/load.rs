@@ -125,6 +125,7 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         log: section(&mut merged, "log")?,
         cameras,
         novelty: section(&mut merged, "novelty")?,
+        teach: section(&mut merged, "teach")?,
         events: section(&mut merged, "events")?,
         store: section(&mut merged, "store")?,
     };

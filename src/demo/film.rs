@@ -44,9 +44,8 @@ impl Films {
 /// Films the first `secs` seconds of a scene.
 fn film(scene: &Scene, size: Size, secs: f64, file: &Path) -> Result<(), DemoError> {
     gst::init()?;
-    let description = format!(
-        "appsrc name=show format=time ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file"
-    );
+    let description =
+        format!("appsrc name=show format=time ! {ENCODER} ! h264parse ! matroskamux ! filesink name=file");
     let pipeline =
         gst::parse::launch(&description)?.downcast::<gst::Pipeline>().map_err(|_| DemoError::Stream(description))?;
     let find = |name: &str| pipeline.by_name(name).ok_or_else(|| DemoError::Stream(format!("no element {name}")));

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::{Class, Embedding, Generation};
 use crate::infer::contract::NetworkClass;
+use crate::infer::learned::Learned;
+use crate::infer::together::sharpen;
+use crate::infer::unknown::Unknown;
 
 /// The class of pictures with nothing in them.
 pub const BLANK: &str = "blank";
@@ -14,8 +17,42 @@ pub const BLANK: &str = "blank";
 pub struct Head {
     generation: Generation,
     classes: Vec<Class>,
+    answers: Answers,
+}
+
+#[derive(Debug)]
+enum Answers {
     /// For each of the network's own classes the index of ours.
-    fold: Vec<usize>,
+    Starter {
+        fold: Vec<usize>,
+    },
+    Taught(Box<Taught>),
+}
+
+/// A head that people have taught.
+#[derive(Debug)]
+pub struct Taught {
+    /// What it computes; its classes are the head's, less `blank` where nobody taught it that.
+    pub learned: Learned,
+    /// How sharp the answer of a whole event is to be.
+    pub sharpness: f32,
+    /// Where `unknown` begins.
+    pub unknown: Unknown,
+    /// What says whether anything is there at all, and what a stranger may be.
+    pub starter: Arc<Head>,
+}
+
+/// What a head says of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opinion {
+    /// `[classes]`, summing to 1.
+    pub probabilities: Arc<[f32]>,
+    /// The starter head's, where that is another.
+    pub guess: Option<Arc<[f32]>>,
+    /// The starter head's log-odds of an animal; 0 where the network has no answer of its own.
+    pub log_odds: f32,
+    /// How near it is to anything taught, −1..=1; 1 for the starter head, which nobody taught.
+    pub closeness: f32,
 }
 
 impl Head {
@@ -23,7 +60,7 @@ impl Head {
     ///
     /// `network` is what each of the network's logits means; where it has none, the head knows `blank` alone.
     pub fn starter(network: &[NetworkClass]) -> Head {
-        let mut classes = vec![Class { name: BLANK.into(), scientific_name: "".into() }];
+        let mut classes = vec![blank()];
         let mut known: HashMap<Arc<str>, usize> = HashMap::new();
         let fold = network
             .iter()
@@ -38,7 +75,16 @@ impl Head {
                 })
             })
             .collect();
-        Head { generation: Generation { task: "species".into(), number: 0 }, classes, fold }
+        let generation = Generation { task: "species".into(), number: 0 };
+        Head { generation, classes, answers: Answers::Starter { fold } }
+    }
+
+    /// A taught head. `classes` are those of `taught.learned`, `blank` first where it is among them.
+    pub fn taught(generation: Generation, mut classes: Vec<Class>, taught: Taught) -> Head {
+        if classes.first().is_none_or(|it| &*it.name != BLANK) {
+            classes.insert(0, blank());
+        }
+        Head { generation, classes, answers: Answers::Taught(Box::new(taught)) }
     }
 
     /// Which head this is.
@@ -51,18 +97,82 @@ impl Head {
         &self.classes
     }
 
-    /// Probabilities `[classes]`, summing to 1; none where the featurizer gives no output of its own.
-    pub fn predict(&self, embedding: &Embedding) -> Option<Arc<[f32]>> {
-        let logits = embedding.logits.as_ref().filter(|it| it.len() == self.fold.len())?;
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut probabilities = vec![0.0; self.classes.len()];
-        for (logit, &class) in logits.iter().zip(&self.fold) {
-            probabilities[class] += (logit - top).exp();
+    /// The starter head: itself, or the one that it came after.
+    pub fn first(&self) -> &Head {
+        match &self.answers {
+            Answers::Starter { .. } => self,
+            Answers::Taught(it) => &it.starter,
         }
-        let sum: f32 = probabilities.iter().sum();
-        probabilities.iter_mut().for_each(|it| *it /= sum);
-        Some(probabilities.into())
     }
+
+    /// What it says of an embedding of a candidate of a [kind](crate::infer::space::kind); none where neither the
+    /// network nor anybody else has taught it anything.
+    pub fn opinion(&self, embedding: &Embedding, kind: usize) -> Option<Opinion> {
+        match &self.answers {
+            Answers::Starter { fold } => {
+                let probabilities = folded(fold, self.classes.len(), embedding)?;
+                Some(Opinion { log_odds: log_odds(&probabilities), probabilities, guess: None, closeness: 1.0 })
+            }
+            Answers::Taught(it) => {
+                let answer = it.learned.answer(&embedding.features, kind);
+                let mut probabilities = answer.probabilities;
+                if probabilities.len() < self.classes.len() {
+                    probabilities.insert(0, 0.0);
+                }
+                let first = it.starter.opinion(embedding, kind);
+                Some(Opinion {
+                    probabilities: probabilities.into(),
+                    log_odds: first.as_ref().map_or(0.0, |it| it.log_odds),
+                    guess: first.map(|it| it.probabilities),
+                    closeness: answer.closeness,
+                })
+            }
+        }
+    }
+
+    /// What an event's frames say together of what is there, `[classes]` summing to 1, made as sure as it is right.
+    pub fn sharpened(&self, given_present: &mut [f32]) {
+        if let Answers::Taught(it) = &self.answers {
+            sharpen(given_present, it.sharpness);
+        }
+    }
+
+    /// Whether an event's best answer is to be called by its name, or `unknown`.
+    ///
+    /// `threshold` is the probability below which the starter head's, which nobody calibrated, is not.
+    pub fn knows(&self, probability: f32, closeness: f32, threshold: f32) -> bool {
+        self.strangeness(probability, closeness, threshold) <= 0.0
+    }
+
+    /// How strange an event is: above 0 it is unknown.
+    pub fn strangeness(&self, probability: f32, closeness: f32, threshold: f32) -> f32 {
+        match &self.answers {
+            Answers::Starter { .. } => threshold - probability,
+            Answers::Taught(it) => it.unknown.strangeness(probability, closeness) - it.unknown.threshold,
+        }
+    }
+}
+
+fn blank() -> Class {
+    Class { name: BLANK.into(), scientific_name: "".into() }
+}
+
+fn folded(fold: &[usize], n_classes: usize, embedding: &Embedding) -> Option<Arc<[f32]>> {
+    let logits = embedding.logits.as_ref().filter(|it| it.len() == fold.len())?;
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut probabilities = vec![0.0; n_classes];
+    for (logit, &class) in logits.iter().zip(fold) {
+        probabilities[class] += (logit - top).exp();
+    }
+    let sum: f32 = probabilities.iter().sum();
+    probabilities.iter_mut().for_each(|it| *it /= sum);
+    Some(probabilities.into())
+}
+
+/// Of anything but `blank`, the first.
+fn log_odds(probabilities: &[f32]) -> f32 {
+    let blank = probabilities.first().copied().unwrap_or(0.5).clamp(1e-3, 1.0 - 1e-3);
+    ((1.0 - blank) / blank).ln()
 }
 
 #[cfg(test)]
@@ -86,7 +196,9 @@ mod tests {
         let names: Vec<&str> = head.classes().iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["blank", "domestic dog", "crane"]);
         let embedding = Embedding { features: vec![].into(), logits: Some(vec![0.0, 0.0, 0.0, 2.0f32.ln()].into()) };
-        let probabilities = head.predict(&embedding).unwrap();
+        let opinion = head.opinion(&embedding, 0).unwrap();
+        let probabilities = &opinion.probabilities;
+        assert!((opinion.log_odds - 1.5f32.ln()).abs() < 1e-6, "{opinion:?}");
         for (got, expected) in probabilities.iter().zip([0.4, 0.4, 0.2]) {
             assert!((got - expected).abs() < 1e-6, "{probabilities:?}");
         }
@@ -95,6 +207,6 @@ mod tests {
     #[test]
     fn without_an_output_of_the_network_there_is_no_answer() {
         let head = Head::starter(&[]);
-        assert_eq!(head.predict(&Embedding { features: vec![1.0].into(), logits: None }), None);
+        assert_eq!(head.opinion(&Embedding { features: vec![1.0].into(), logits: None }, 0), None);
     }
 }

@@ -12,9 +12,14 @@ pub mod order;
 pub mod featurizer;
 
 pub mod head;
+pub mod learned;
 pub mod models;
 pub mod novelty;
 pub mod predict;
+pub mod space;
+pub mod together;
+pub mod unknown;
+pub(crate) mod vector;
 
 #[cfg(test)]
 pub(crate) mod tiny;

@@ -46,6 +46,11 @@ impl Models {
     }
 }
 
+/// The featurizer's contract, for those who look at no picture.
+pub fn contract(config: &ModelsConfig) -> Result<Contract, ModelsError> {
+    Ok(Contract::load(&folder(&config.dir)?, &config.featurizer)?)
+}
+
 /// The configured folder; if none is, the first that is there of `./models`, the one beside the build, and the system's.
 fn folder(configured: &Path) -> Result<PathBuf, ModelsError> {
     if !configured.as_os_str().is_empty() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::config::NoveltyConfig;
 use crate::domain::{Cell, Modality};
+use crate::infer::vector::{dot, normalised};
 
 /// Embeddings below which a bank is too young to judge by.
 const YOUNG: usize = 2;
@@ -158,24 +159,6 @@ fn median(mut values: Vec<f32>) -> f32 {
     values.sort_by(f32::total_cmp);
     let n = values.len();
     if n == 0 { 0.0 } else { (values[(n - 1) / 2] + values[n / 2]) / 2.0 }
-}
-
-fn normalised(features: &[f32]) -> Vec<f32> {
-    let length = dot(features, features).sqrt().max(f32::MIN_POSITIVE);
-    features.iter().map(|it| it / length).collect()
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums side by side: the compiler makes vectors of them.
-    let mut sums = [0.0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
-        for i in 0..8 {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

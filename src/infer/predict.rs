@@ -10,8 +10,9 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::config::NoveltyConfig;
 use crate::domain::{CameraName, CaptureMethod, Cell, Embedding, Featurized, Look, View};
-use crate::infer::head::Head;
+use crate::infer::head::{Head, Opinion};
 use crate::infer::novelty::{EmptyScene, Novelty};
+use crate::infer::space::kind;
 use crate::pipeline::House;
 
 /// Presence from which something is there.
@@ -20,7 +21,7 @@ pub const PRESENT: f32 = 0.5;
 const ABSENT: f32 = 0.3;
 /// How sharply novelty counts around the distance from which it does.
 const NOVELTY_SLOPE: f32 = 6.0;
-/// What the head's log-odds of an animal count, what their gain over the usual ones does (at most so much), and how far
+/// What the starter head's log-odds of an animal count, what their gain over the usual ones does (at most so much), and how far
 /// both must be above nothing.
 const ODDS_WEIGHT: f32 = 0.7;
 const GAIN_WEIGHT: f32 = 0.45;
@@ -62,8 +63,15 @@ pub struct Seen {
     pub novelty: Option<Novelty>,
     /// How sure it is that an animal is there, 0..=1.
     pub presence: f32,
+    /// What the head says of it, where it has an answer.
+    pub opinion: Option<Opinion>,
+}
+
+impl Seen {
     /// The head's probabilities `[classes]`, where it has an answer.
-    pub probabilities: Option<Arc<[f32]>>,
+    pub fn probabilities(&self) -> Option<&[f32]> {
+        self.opinion.as_ref().map(|it| &*it.probabilities)
+    }
 }
 
 impl Prediction {
@@ -139,7 +147,8 @@ impl Memory {
         for (candidate, embedding) in look.candidates.iter().zip(embeddings) {
             if candidate.view == View::Empty && !self.present_frames.contains(&candidate.frame.number) {
                 let place = (candidate.cell, look.modality, look.light);
-                let odds = log_odds(head.predict(embedding).as_deref());
+                let first = head.first().opinion(embedding, kind(look.modality, candidate.view));
+                let odds = log_odds(first.as_ref());
                 self.scene.remember(place, &embedding.features, odds, look.frame.elapsed);
             }
         }
@@ -149,12 +158,12 @@ impl Memory {
         let shown = look.candidates.iter().zip(embeddings).enumerate().filter(|(_, (it, _))| it.view != View::Empty);
         let mut seen = Vec::new();
         for (candidate_idx, (candidate, embedding)) in shown {
-            let probabilities = head.predict(embedding);
-            let odds = log_odds(probabilities.as_deref());
+            let opinion = head.opinion(embedding, kind(look.modality, candidate.view));
+            let odds = log_odds(opinion.as_ref());
             let place = (candidate.cell, look.modality, look.light);
             let novelty = self.scene.compare(place, &embedding.features, odds, look.frame.elapsed);
             let presence = novelty.map_or(0.0, |it| presence(it, odds));
-            seen.push(Seen { candidate_idx, novelty, presence, probabilities });
+            seen.push(Seen { candidate_idx, novelty, presence, opinion });
         }
         seen
     }
@@ -195,7 +204,7 @@ impl Memory {
                 self.note_present(look.frame.number);
             } else if !unknown && !out_of_turn {
                 let place = (candidate.cell, look.modality, look.light);
-                let odds = log_odds(seen.probabilities.as_deref());
+                let odds = log_odds(seen.opinion.as_ref());
                 self.scene.remember(place, &prediction.embeddings[seen.candidate_idx].features, odds, now);
             }
         }
@@ -231,10 +240,9 @@ fn presence(novelty: Novelty, log_odds: f32) -> f32 {
     new * animal
 }
 
-/// Log-odds of an animal; 0 where the head has no answer. The first class is `blank`.
-fn log_odds(probabilities: Option<&[f32]>) -> f32 {
-    let blank = probabilities.and_then(|it| it.first()).copied().unwrap_or(0.5).clamp(1e-3, 1.0 - 1e-3);
-    ((1.0 - blank) / blank).ln()
+/// Log-odds of an animal; 0 where the head has no answer.
+fn log_odds(opinion: Option<&Opinion>) -> f32 {
+    opinion.map_or(0.0, |it| it.log_odds)
 }
 
 fn logistic(x: f32) -> f32 {
@@ -257,7 +265,7 @@ fn trace(prediction: &Prediction) {
             distance = novelty.distance,
             excess = novelty.excess,
             gain = novelty.gain,
-            odds = log_odds(seen.probabilities.as_deref()),
+            odds = log_odds(seen.opinion.as_ref()),
             presence = seen.presence,
             "seen"
         );

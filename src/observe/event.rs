@@ -359,7 +359,7 @@ fn keepsakes(prediction: &Prediction, picture: bool) -> Vec<Keepsake> {
 fn score(prediction: &Prediction) -> f32 {
     let best = prediction.seen.iter().max_by(|a, b| a.presence.total_cmp(&b.presence));
     best.map_or(0.0, |it| {
-        let sure = it.probabilities.iter().flat_map(|p| p.iter().skip(1)).copied().fold(0.0, f32::max);
+        let sure = it.probabilities().unwrap_or_default().iter().skip(1).copied().fold(0.0, f32::max);
         it.presence * (0.5 + 0.5 * sure)
     })
 }

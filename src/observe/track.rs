@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Area, Class, Observation, ObservationType};
-use crate::infer::head::Head;
+use crate::infer::head::{Head, Opinion};
 use crate::infer::predict::Prediction;
 
 /// A track that no crop has joined for so long is not joined any more.
@@ -29,8 +29,53 @@ struct Track {
     last: Duration,
     n_looks: u32,
     weight: f32,
-    /// `[classes]`: probabilities, weighted by presence.
-    sum: Vec<f32>,
+    sums: Sums,
+}
+
+/// What all looks say together; each counts by how sure it is that an animal is there, and by the square of how sure the
+/// head is that it is not a blank.
+#[derive(Debug, Clone)]
+struct Sums {
+    /// `[classes]`.
+    probabilities: Vec<f32>,
+    /// `[the starter head's classes]`; empty where the head is the starter.
+    guess: Vec<f32>,
+    closeness: f32,
+    weight: f32,
+}
+
+impl Sums {
+    fn new(opinion: &Opinion) -> Sums {
+        let zeros = |it: &Arc<[f32]>| vec![0.0; it.len()];
+        let guess = opinion.guess.as_ref().map(zeros).unwrap_or_default();
+        Sums { probabilities: zeros(&opinion.probabilities), guess, closeness: 0.0, weight: 0.0 }
+    }
+
+    fn add(&mut self, presence: f32, opinion: &Opinion) {
+        let present = if opinion.guess.is_some() { 1.0 - opinion.probabilities.first().unwrap_or(&0.0) } else { 1.0 };
+        let weight = presence * present * present;
+        self.weight += weight;
+        self.closeness += weight * opinion.closeness;
+        let add =
+            |sums: &mut Vec<f32>, by: f32, of: &[f32]| sums.iter_mut().zip(of).for_each(|(sum, it)| *sum += by * it);
+        add(&mut self.probabilities, weight, &opinion.probabilities);
+        add(&mut self.guess, presence, opinion.guess.as_deref().unwrap_or_default());
+    }
+}
+
+/// The likeliest of those that are not `blank`, and its share of them.
+fn top(classes: &[Class], sums: &[f32], sharpened: impl Fn(&mut [f32])) -> Option<(Class, f32)> {
+    let there: f32 = sums.iter().skip(1).sum();
+    if there <= 0.0 {
+        return None;
+    }
+    let mut shares: Vec<f32> = sums.iter().map(|it| it / there).collect();
+    if let Some(blank) = shares.first_mut() {
+        *blank = 0.0;
+    }
+    sharpened(&mut shares);
+    let best = (1..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
+    Some((classes.get(best)?.clone(), shares[best]))
 }
 
 impl Tracks {
@@ -39,7 +84,7 @@ impl Tracks {
         let now = prediction.look.frame.elapsed;
         let mut joined: Vec<usize> = Vec::new();
         for seen in prediction.seen.iter().filter(|it| it.presence >= min_presence) {
-            let Some(probabilities) = &seen.probabilities else { continue };
+            let Some(opinion) = &seen.opinion else { continue };
             let candidate = &prediction.look.candidates[seen.candidate_idx];
             let new = Track {
                 head: Arc::clone(&prediction.head),
@@ -47,7 +92,7 @@ impl Tracks {
                 last: now,
                 n_looks: 0,
                 weight: 0.0,
-                sum: vec![0.0; probabilities.len()],
+                sums: Sums::new(opinion),
             };
             let track = if candidate.cell.is_none() {
                 self.whole.get_or_insert(new)
@@ -63,7 +108,7 @@ impl Tracks {
                 joined.push(idx);
                 &mut self.crops[idx]
             };
-            track.add(&prediction.head, candidate.area, now, seen.presence, probabilities);
+            track.add(&prediction.head, candidate.area, now, seen.presence, opinion);
         }
     }
 
@@ -114,36 +159,35 @@ impl Track {
         (ax - bx).hypot(ay - by)
     }
 
-    fn add(&mut self, head: &Arc<Head>, area: Area, now: Duration, presence: f32, probabilities: &[f32]) {
-        if self.head.generation() != head.generation() || self.sum.len() != probabilities.len() {
+    fn add(&mut self, head: &Arc<Head>, area: Area, now: Duration, presence: f32, opinion: &Opinion) {
+        let same_classes = self.sums.probabilities.len() == opinion.probabilities.len();
+        if self.head.generation() != head.generation() || !same_classes {
             // A new head was promoted in mid-event: its classes are other ones, so it starts anew.
-            *self =
-                Track { head: Arc::clone(head), sum: vec![0.0; probabilities.len()], weight: 0.0, n_looks: 0, ..*self };
+            *self = Track { head: Arc::clone(head), sums: Sums::new(opinion), weight: 0.0, n_looks: 0, ..*self };
         }
         self.area = area;
         self.last = now;
         self.n_looks += 1;
         self.weight += presence;
-        for (sum, it) in self.sum.iter_mut().zip(probabilities) {
-            *sum += presence * it;
-        }
+        self.sums.add(presence, opinion);
     }
 
     /// The answer, given that it is an animal: frames that look empty say little.
     fn observation(&self, threshold: f32) -> Observation {
-        let animal: f32 = self.sum.iter().skip(1).sum();
-        let top = self.sum.iter().enumerate().skip(1).max_by(|a, b| a.1.total_cmp(b.1));
-        let (class, probability) = match top {
-            Some((i, sum)) if animal > 0.0 => (self.head.classes().get(i).cloned(), sum / animal),
-            _ => (None, 0.0),
-        };
-        let generation = self.head.generation().clone();
-        match class {
-            Some(class) if probability >= threshold => {
-                let kind = kind_of(&class);
-                Observation { kind, class: Some(class), probability, hint: None, generation }
+        let (head, sums) = (&self.head, &self.sums);
+        let best = top(head.classes(), &sums.probabilities, |shares| head.sharpened(shares));
+        let generation = head.generation().clone();
+        let closeness = sums.closeness / sums.weight.max(f32::MIN_POSITIVE);
+        match best {
+            Some((class, probability)) if head.knows(probability, closeness, threshold) => {
+                Observation { kind: kind_of(&class), class: Some(class), probability, hint: None, generation }
             }
-            hint => Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation },
+            best => {
+                let probability = best.as_ref().map_or(0.0, |it| it.1);
+                let guess = top(head.first().classes(), &sums.guess, |_| ());
+                let hint = if sums.guess.is_empty() { best } else { guess }.map(|it| it.0);
+                Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation }
+            }
         }
     }
 }

@@ -55,9 +55,17 @@ impl Daemon {
 
     /// The same, on a state folder that may hold something already.
     pub(crate) fn start_in(state: TempDir, command: &str, args: &[&str]) -> Daemon {
+        let folder = state.path().to_path_buf();
+        let mut daemon = Daemon::start_in_folder(&folder, command, args);
+        daemon.state = state;
+        daemon
+    }
+
+    /// The same, on a folder that somebody else keeps.
+    pub(crate) fn start_in_folder(state: &Path, command: &str, args: &[&str]) -> Daemon {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
-        let mut child = eyeshine(state.path())
+        let mut child = eyeshine(state)
             .args([command, "--listen", &listen, "--output", "json"])
             .args(args)
             .stdout(Stdio::piped())
@@ -66,7 +74,8 @@ impl Daemon {
             .unwrap();
         let lines = read(child.stdout.take().unwrap());
         let log = read(child.stderr.take().unwrap());
-        let mut daemon = Daemon { child, lines, log, state, url: format!("http://{listen}") };
+        let mut daemon =
+            Daemon { child, lines, log, state: tempfile::tempdir().unwrap(), url: format!("http://{listen}") };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !daemon.get("/readyz").is_ok_and(|(code, _)| code == 200) {
             if let Some(status) = daemon.child.try_wait().unwrap() {

@@ -11,4 +11,5 @@ mod http;
 mod life_cycle;
 mod load;
 mod reserve;
+mod teach;
 mod web;

@@ -69,8 +69,7 @@ fn identity_is_that_of_what_makes_the_features() {
     ] {
         assert_ne!(load_with(from, to).unwrap().identity(), tiny, "{to}");
     }
-    for (from, to) in [("licence = \"CC0-1.0\"", "licence = \"MIT\""), ("source = \"this test\"", "source = \"\"")]
-    {
+    for (from, to) in [("licence = \"CC0-1.0\"", "licence = \"MIT\""), ("source = \"this test\"", "source = \"\"")] {
         assert_eq!(load_with(from, to).unwrap().identity(), tiny, "{to}");
     }
 }
@@ -78,8 +77,7 @@ fn identity_is_that_of_what_makes_the_features() {
 #[test]
 fn the_shipped_contracts_load_with_their_classes() {
     let dir = tiny::models_dir();
-    let [fp32, int8] =
-        ["efficientnet-lite0", "efficientnet-lite0-int8"].map(|it| Contract::load(&dir, it).unwrap());
+    let [fp32, int8] = ["efficientnet-lite0", "efficientnet-lite0-int8"].map(|it| Contract::load(&dir, it).unwrap());
     assert_eq!((fp32.classes.len(), int8.featurizer.dimension), (1000, 1280));
     assert_ne!(fp32.identity(), int8.identity());
     let (tench, last) = (&int8.classes[0], &int8.classes[999]);

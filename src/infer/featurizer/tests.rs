@@ -282,10 +282,10 @@ fn memory_stays_as_it_is_after_warm_up() {
     let mut featurizer = Featurizer::open(&tiny::runtime(), real("efficientnet-lite0-int8"), 8).unwrap();
     featurizer.featurize(&candidates).unwrap();
     let (before, start) = (resident_kib(), Instant::now());
-    for round in 0..120 {
+    for round in 0..240 {
         featurizer.featurize(&candidates[..1 + round * 5 % 8]).unwrap();
     }
     let grown = resident_kib() - before;
     // Other tests run beside this one in the same process: a leak of one input a run (600 KiB) is seen nonetheless.
-    assert!(grown < 60_000, "{grown} KiB more after {:?}", Duration::from_secs_f64(start.elapsed().as_secs_f64()));
+    assert!(grown < 120_000, "{grown} KiB more after {:?}", Duration::from_secs_f64(start.elapsed().as_secs_f64()));
 }

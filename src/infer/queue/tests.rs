@@ -72,11 +72,7 @@ fn a_full_lane_of_a_live_camera_loses_its_oldest_and_no_other() {
     (0..5).for_each(|_| a.send(0));
     assert!(metrics.text().contains(r#"eyeshine_camera_frames_dropped_total{camera="a",reason="queue_full"} 3"#));
     assert_eq!(names(looks.pop_batch(9)), ["a3", "b0", "a4"]);
-    assert_eq!(
-        b.metrics.n_settled(),
-        1,
-        "the popped look was dropped by the test, and counted as lost in shutdown"
-    );
+    assert_eq!(b.metrics.n_settled(), 1, "the popped look was dropped by the test, and counted as lost in shutdown");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::capture::picture::Picture;
 use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look};
 use crate::infer::contract::NetworkClass;
-use crate::infer::head::Head;
+use crate::infer::head::{Head, Opinion};
 use crate::infer::novelty::Novelty;
 use crate::infer::predict::Seen;
 use crate::metrics::Metrics;
@@ -62,7 +62,7 @@ impl Script {
         let novelty = Some(Novelty { distance: 0.1, excess, gain: 0.0 });
         let area = Area { x: 0.0, y: 0.0, width: 8.0, height: 8.0 };
         let mut candidates = vec![Candidate { view: View::Whole, cell: None, area, frame: Arc::clone(&frame) }];
-        let mut seen = vec![Seen { candidate_idx: 0, novelty, presence: 0.0, probabilities: None }];
+        let mut seen = vec![Seen { candidate_idx: 0, novelty, presence: 0.0, opinion: None }];
         for &(column, presence, class, share) in crops {
             let mut probabilities = [1.0 - presence, 0.0, 0.0, 0.0];
             for (i, it) in probabilities.iter_mut().enumerate().skip(1) {
@@ -74,7 +74,12 @@ impl Script {
                 candidate_idx: candidates.len(),
                 novelty,
                 presence,
-                probabilities: Some(probabilities.to_vec().into()),
+                opinion: Some(Opinion {
+                    probabilities: probabilities.to_vec().into(),
+                    guess: None,
+                    log_odds: 0.0,
+                    closeness: 1.0,
+                }),
             });
             candidates.push(Candidate { view: View::Crop, cell, area, frame: Arc::clone(&frame) });
         }

@@ -5,6 +5,8 @@
 
 mod deployment;
 mod error;
+mod import;
+mod labels;
 mod piece;
 mod read;
 mod save;
@@ -36,6 +38,8 @@ use crate::observe::media::MediaFolder;
 use deployment::Deployment;
 
 pub use error::StoreError;
+pub use import::{Imported, ImportedEvent, ImportedFrame};
+pub use labels::Labelled;
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
 pub use save::Saved;
@@ -86,8 +90,8 @@ struct Shared {
     /// … and when one last did.
     written: Mutex<Option<Instant>>,
     writer: Mutex<Writer>,
-    /// Held for as long as the store lives.
-    _lock: File,
+    /// Held for as long as the store lives; a command beside a daemon has none, and leaves the house as it is.
+    lock: Option<File>,
 }
 
 /// What only one thread at a time may touch. A save holds it while it encodes: readers have connections of their own.
@@ -113,25 +117,7 @@ impl Store {
     /// every write. [`StoreError::exit_code`] says how a program should end on any other error.
     pub fn open(state_dir: &Path, config: &StoreConfig, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
         let lock = lock(state_dir)?;
-        for reason in skipped::ALL {
-            metrics.media_skipped.with_label_values(&[reason]);
-        }
-        for reason in StoreError::REASONS {
-            metrics.store_errors.with_label_values(&[reason]);
-        }
-        let store = Store {
-            reader: Reader::new(state_dir),
-            shared: Arc::new(Shared {
-                dir: state_dir.to_owned(),
-                config: config.clone(),
-                metrics,
-                media: MediaFolder::new(state_dir, config.picture_px, config.jpeg_quality),
-                writable: AtomicBool::new(false),
-                written: Mutex::default(),
-                writer: Mutex::default(),
-                _lock: lock,
-            }),
-        };
+        let store = Store::new(state_dir, config, metrics, Some(lock));
         match store.probe() {
             Err(error @ StoreError::DiskFull { .. }) => {
                 tracing::error!(%error, "starting all the same: events are kept in memory until there is room");
@@ -141,11 +127,47 @@ impl Store {
         }
     }
 
+    /// Opens the store for a command that writes beside a daemon, or without one: it waits its turn, and tidies nothing.
+    /// What it brings is kept whatever else an event may hold, but for the caps on bytes.
+    pub fn open_beside(state_dir: &Path, config: &StoreConfig) -> Result<Store, StoreError> {
+        fs::create_dir_all(state_dir).map_err(|error| StoreError::io(state_dir, &error))?;
+        let config = StoreConfig { max_embeddings: usize::MAX, max_pictures: usize::MAX, ..config.clone() };
+        let store = Store::new(state_dir, &config, Metrics::new(), None);
+        store.probe().map(|()| store)
+    }
+
+    fn new(state_dir: &Path, config: &StoreConfig, metrics: Arc<Metrics>, lock: Option<File>) -> Store {
+        for reason in skipped::ALL {
+            metrics.media_skipped.with_label_values(&[reason]);
+        }
+        for reason in StoreError::REASONS {
+            metrics.store_errors.with_label_values(&[reason]);
+        }
+        Store {
+            reader: Reader::new(state_dir),
+            shared: Arc::new(Shared {
+                dir: state_dir.to_owned(),
+                config: config.clone(),
+                metrics,
+                media: MediaFolder::new(state_dir, config.picture_px, config.jpeg_quality),
+                writable: AtomicBool::new(false),
+                written: Mutex::default(),
+                writer: Mutex::default(),
+                lock,
+            }),
+        }
+    }
+
     /// Opens the database below `state_dir` for reading alone, beside a daemon or without one.
     pub fn open_read(state_dir: &Path) -> Result<Reader, StoreError> {
         let reader = Reader::new(state_dir);
         reader.check()?;
         Ok(reader)
+    }
+
+    /// Reads what there is below `state_dir`, which may be nothing.
+    pub fn reader(state_dir: &Path) -> Reader {
+        Reader::new(state_dir)
     }
 
     /// Whether the last write came through.
@@ -231,7 +253,11 @@ impl Writer {
             Some(db) => db,
             None => {
                 let mut db = schema::open(&shared.database(), &schema::STEPS)?;
-                tidy::tidy(shared, self, &mut db)?;
+                if shared.lock.is_some() {
+                    tidy::tidy(shared, self, &mut db)?;
+                } else {
+                    tidy::count(shared, self, &db)?;
+                }
                 db
             }
         };

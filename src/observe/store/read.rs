@@ -55,14 +55,14 @@ impl Reader {
         self.read(|_| Ok(Some(())))?.ok_or_else(|| StoreError::Missing { path: self.dir.join(DATABASE) })
     }
 
-    /// The latest `limit` events that are not blank, the latest first; with `before`, those that opened before that one.
+    /// The latest `limit` events of live cameras that are not blank, the latest first; with `before`, those that opened before that one.
     pub fn latest_events(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        self.latest("WHERE blank = 0 AND id < ?1", limit, before)
+        self.latest("WHERE blank = 0 AND imported_as IS NULL AND id < ?1", limit, before)
     }
 
     /// [`latest_events`](Self::latest_events), and the blank ones among them.
     pub fn latest_events_and_blanks(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        self.latest("WHERE id < ?1", limit, before)
+        self.latest("WHERE imported_as IS NULL AND id < ?1", limit, before)
     }
 
     fn latest(&self, only: &str, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
@@ -102,7 +102,10 @@ impl Reader {
     }
 
     /// Runs a query; gives nothing where there is no database yet.
-    fn read<T: Default>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn read<T: Default>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let path = self.dir.join(DATABASE);
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         if db.is_none() {

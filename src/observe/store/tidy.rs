@@ -14,6 +14,9 @@ const BATCH: i64 = 100;
 /// Vectors forgotten at one save, at most: more than a save brings.
 const VECTORS: i64 = 100;
 
+/// Of a media `m`: nobody has said what its event shows.
+const UNLABELLED: &str = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = m.event)";
+
 impl Store {
     /// Closes the events that a crash left open, as they were last saved, and gives them, so that their end can be
     /// published. Events opened since this store was opened are not touched; a second call gives nothing.
@@ -57,11 +60,17 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
         tracing::warn!(files, "media/ holds pictures that the database does not know; they are left where they are");
     }
     forget_missing(db, known.difference(&swept.present)).map_err(failed)?;
+    count(shared, writer, db)?;
+    free(shared, writer, db, shared.media_max_bytes()).map_err(failed)
+}
+
+/// Takes down what the kept pictures take.
+pub(super) fn count(shared: &Shared, writer: &mut Writer, db: &Connection) -> Result<(), StoreError> {
     let bytes: i64 = db
         .query_row("SELECT coalesce(sum(bytes), 0) FROM media WHERE file IS NOT NULL", [], |row| row.get(0))
-        .map_err(failed)?;
+        .map_err(|error| StoreError::sqlite(&shared.database(), &error))?;
     shared.set_media_bytes(writer, u64::try_from(bytes).unwrap_or(0));
-    free(shared, writer, db, shared.media_max_bytes()).map_err(failed)
+    Ok(())
 }
 
 /// Deletes the oldest pictures until `bytes` more fit below the cap, and on a disk that they fill; `false` where they
@@ -92,12 +101,12 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
         let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
         let (mut freed, mut files) = (0, Vec::new());
         while freed < over && (files.len() as i64) < BATCH {
-            let sql = "SELECT id, file, bytes FROM media WHERE file IS NOT NULL ORDER BY captured_us LIMIT 1";
-            let oldest = tx
-                .prepare_cached(sql)?
-                .query_row([], |row| Ok((words::uuid(row, 0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
-                .optional()?;
-            let Some((id, file, size)) = oldest else { break };
+            // What people have labelled goes last.
+            let Some((id, file, size)) =
+                oldest(&tx, UNLABELLED)?.map_or_else(|| oldest(&tx, "1"), |it| Ok(Some(it)))?
+            else {
+                break;
+            };
             forget(&tx, id)?;
             freed += u64::try_from(size).unwrap_or(0);
             files.push(file);
@@ -114,6 +123,15 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
     }
 }
 
+/// The oldest picture of those that a condition holds of: identity, file, bytes.
+fn oldest(db: &Connection, condition: &str) -> rusqlite::Result<Option<(Uuid, String, i64)>> {
+    let sql = format!(
+        "SELECT m.id, m.file, m.bytes FROM media m WHERE m.file IS NOT NULL AND {condition} ORDER BY m.captured_us LIMIT 1"
+    );
+    let row = |row: &rusqlite::Row<'_>| Ok((words::uuid(row, 0)?, row.get(1)?, row.get(2)?));
+    db.prepare_cached(&sql)?.query_row([], row).optional()
+}
+
 /// Where the database is larger than it may be the oldest vectors go, which are nearly all of it; what was seen stays. The
 /// file does not shrink: what they took is taken again.
 pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<()> {
@@ -125,8 +143,10 @@ pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<(
         return Ok(());
     }
     let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
-    // Identities sort by time.
-    let sql = format!("SELECT media FROM embeddings ORDER BY media LIMIT {VECTORS}");
+    // Identities sort by time. What people have labelled is what heads are made of, and stays.
+    let sql = format!(
+        "SELECT v.media FROM embeddings v JOIN media m ON m.id = v.media WHERE {UNLABELLED} ORDER BY v.media LIMIT {VECTORS}"
+    );
     let oldest: Vec<Uuid> = column(&tx, &sql, |row| words::uuid(row, 0))?;
     for id in &oldest {
         tx.prepare_cached("DELETE FROM embeddings WHERE media = ?1")?.execute([id.as_bytes()])?;

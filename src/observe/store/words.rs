@@ -52,6 +52,11 @@ pub(super) fn vector(features: &[f32]) -> Vec<u8> {
     features.iter().flat_map(|it| f16::from_f32(it.clamp(-largest, largest)).to_le_bytes()).collect()
 }
 
+/// Numbers of a vector as [`vector`] wrote them.
+pub(super) fn features(vector: &[u8]) -> Vec<f32> {
+    vector.as_chunks().0.iter().map(|it| f16::from_le_bytes(*it).to_f32()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +68,6 @@ mod tests {
         assert_eq!(word(CaptureMethod::ActivityDetection), "activityDetection");
         assert_eq!(word(ObservationType::Unclassified), "unclassified");
         assert_eq!(vector(&[1.0, -2.0, 1e9]), [0x00, 0x3c, 0x00, 0xc0, 0xff, 0x7b]);
+        assert_eq!(features(&vector(&[1.0, -2.0, 1e9])), [1.0, -2.0, 65504.0]);
     }
 }

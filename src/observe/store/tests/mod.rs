@@ -5,6 +5,7 @@
 mod caps;
 mod crash;
 mod disk;
+mod labels;
 mod refuse;
 
 use std::fs;
@@ -135,11 +136,13 @@ fn a_store_of_100_000_events_answers_within_10_ms() {
             "PRAGMA synchronous = OFF; BEGIN;
              CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 299999)
                  SELECT n FROM n;
-             INSERT INTO events SELECT {event}, (SELECT id FROM deployments), 'feeder', n * 1000000, n * 1000000, 1.0,
+             INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
+                 SELECT {event}, (SELECT id FROM deployments), 'feeder', n * 1000000, n * 1000000, 1.0,
                  'ended', 'colour', 5, n % 10 = 0 FROM n WHERE n < 100000;
              INSERT INTO observations (event, position, task, generation, type, class, probability)
                  SELECT {event}, 0, 'species', 0, 'animal', 'red fox', .9 FROM n WHERE n < 100000;
-             INSERT INTO media SELECT {media}, {of}, (SELECT id FROM deployments), n * 1000000,
+             INSERT INTO media (id, event, deployment, captured_us, file, mediatype, bytes, method, modality, view, x, y,
+                     width, height, score) SELECT {media}, {of}, (SELECT id FROM deployments), n * 1000000,
                  CASE WHEN n % 3 = 0 THEN 'media/' || n || '.jpg' END, 'image/jpeg', 100000, 'timeLapse', 'colour',
                  'whole', 0, 0, 9, 9, .5 FROM n;
              INSERT INTO embeddings SELECT {media}, 'lite0-test', zeroblob(256) FROM n;

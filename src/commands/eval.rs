@@ -1,0 +1,167 @@
+//! `eyeshine eval`: how right the head that serves is on a table of labelled pictures. Writes nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::commands::label::look_through_all;
+use crate::commands::train::known;
+use crate::commands::unless_gone;
+use crate::config::{CameraConfig, Config};
+use crate::domain::Candidate;
+use crate::infer::head::{BLANK, Head, Opinion};
+use crate::infer::models::Models;
+use crate::infer::space::kind;
+use crate::infer::together::Together;
+use crate::observe::store::Store;
+use crate::teach::generations::Generations;
+use crate::teach::label_file;
+use crate::teach::pictures::Seen;
+use crate::teach::score::{Evaluation, Scored, evaluate};
+
+/// Scores the head that serves; `gate` holds the gate's settings. Whether every picture could be read.
+pub fn eval(
+    config: &Config,
+    gate: &CameraConfig,
+    table: &Path,
+    root: Option<&Path>,
+    task: &str,
+    json: bool,
+) -> anyhow::Result<bool> {
+    known(config, task)?;
+    let bursts = label_file::read(table, &config.teach.tasks)?;
+    let root = root.or(table.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let models = Models::open(&config.models)?;
+    let generations = Generations::of(&config.state.dir, task);
+    let head = generations.serving(&models.contract.identity(), Arc::new(models.starter()))?;
+    let serving = head.generation().number;
+    let fitted: HashSet<String> = match serving {
+        0 => HashSet::new(),
+        number => generations.manifest(number)?.events.into_iter().collect(),
+    };
+    let reader = Store::reader(&config.state.dir);
+    let (mut frames, mut events, mut unread, mut fitted_rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    look_through_all(
+        config,
+        gate,
+        &models,
+        |_| false,
+        &root,
+        bursts,
+        |burst, looked| {
+            unread.extend(looked.unread);
+            let seen: Vec<&Seen> = looked.seen.iter().filter(|it| it.row.classes.contains_key(task)).collect();
+            for it in &seen {
+                let event = reader.imported(&it.sha256)?;
+                fitted_rows += usize::from(event.is_some_and(|it| fitted.contains(&it.to_string())));
+            }
+            let truths: Vec<&str> = seen.iter().map(|it| &*it.row.classes[task]).collect();
+            let scored = |seen: &[&Seen], truth: &str| scored(&head, seen, truth, config.events.threshold);
+            frames.extend(seen.iter().zip(&truths).filter_map(|(it, truth)| scored(&[it], truth)));
+            events.extend(commonest(&truths).and_then(|truth| scored(&seen, truth)).map(|it| (burst.rows[0].line, it)));
+            Ok(())
+        },
+    )?;
+    unread.sort_by_key(|it| it.line);
+    for it in &unread {
+        tracing::error!("{}: {it}", table.display());
+    }
+    // Threads hand events on as they come; sums of figures depend on their order.
+    events.sort_by_key(|it| it.0);
+    let events: Vec<Scored> = events.into_iter().map(|it| it.1).collect();
+    let names: HashSet<&str> = head.classes().iter().map(|it| &*it.name).collect();
+    let evaluation = evaluate(&frames, &events, |class| names.contains(class), fitted_rows);
+    let said = if json {
+        serde_json::to_string(&evaluation).context("JSON")? + "\n"
+    } else {
+        text(task, serving, &evaluation)
+    };
+    unless_gone(io::stdout().lock().write_all(said.as_bytes())).context("standard output")?;
+    Ok(unread.is_empty())
+}
+
+/// The commonest that is not `blank`, the first by name of equals; `blank` where all are.
+fn commonest<'a>(truths: &[&'a str]) -> Option<&'a str> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    truths.iter().for_each(|it| *counts.entry(it).or_default() += 1);
+    let there = counts.iter().filter(|it| *it.0 != BLANK);
+    let most = there.max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|it| *it.0);
+    most.or_else(|| truths.first().copied())
+}
+
+/// What the head says of pictures together.
+fn scored(head: &Head, seen: &[&Seen], truth: &str, threshold: f32) -> Option<Scored> {
+    let opinions: Vec<Opinion> = seen
+        .iter()
+        .flat_map(|it| {
+            let of = |(candidate, embedding): (&Candidate, _)| {
+                head.opinion(embedding, kind(it.look.modality, candidate.view))
+            };
+            it.look.candidates.iter().zip(&it.embeddings).filter_map(of).collect::<Vec<_>>()
+        })
+        .collect();
+    let answers = opinions.iter().map(|it| (&*it.probabilities, it.closeness));
+    let mut together = Together::of(answers, Some(0));
+    head.sharpened(&mut together.given_present);
+    let classes = head.classes();
+    let answer = together.answer(Some(0))?;
+    let top = together.top()?;
+    let strangeness = head.strangeness(together.given_present[top], together.closeness, threshold);
+    let probabilities = (0..classes.len())
+        .map(|it| (classes[it].name.to_string(), f64::from(together.probability(it, Some(0)))))
+        .collect();
+    Some(Scored {
+        truth: truth.into(),
+        answer: classes[answer].name.to_string(),
+        probabilities,
+        strangeness: f64::from(strangeness),
+        rejected: answer != 0 && strangeness > 0.0,
+    })
+}
+
+fn text(task: &str, serving: u32, it: &Evaluation) -> String {
+    let figure = |it: Option<f64>| it.map_or("–".into(), |it| format!("{it:.3}"));
+    let mut text = format!(
+        "{task}, generation {serving}: {} pictures, {} events, fitted on {} of the rows\n",
+        it.frames, it.events, it.fitted_rows
+    );
+    let _ = writeln!(
+        text,
+        "by event: accuracy {}, balanced {} (always the commonest class: {}, {}), macro-F1 {}, log-loss {}, calibration error {}",
+        figure(it.event.accuracy),
+        figure(it.event.balanced_accuracy),
+        figure(it.majority.accuracy),
+        figure(it.majority.balanced_accuracy),
+        figure(it.event.macro_f1),
+        figure(it.event.nll),
+        figure(it.event.ece)
+    );
+    let (accuracy, balanced) = (figure(it.frame.accuracy), figure(it.frame.balanced_accuracy));
+    let _ = writeln!(text, "by picture: accuracy {accuracy}, balanced {balanced}");
+    let _ = writeln!(
+        text,
+        "never taught: AUROC {}, known events called unknown {}, unknown events called by a known name {}",
+        figure(it.unknown.auroc),
+        figure(it.unknown.known_rejected),
+        figure(it.unknown.unknown_accepted)
+    );
+    for (class, scores) in &it.per_class {
+        let (precision, recall) = (figure(scores.precision), figure(scores.recall));
+        let wrong: Vec<String> = it.confusion[class]
+            .iter()
+            .filter(|(answer, _)| *answer != class)
+            .map(|(answer, n)| format!("{n} as {answer}"))
+            .collect();
+        let _ = writeln!(
+            text,
+            "  {class:<28} {:>4} events, recall {recall}, precision {precision}  {}",
+            scores.events,
+            wrong.join(", ")
+        );
+    }
+    text
+}

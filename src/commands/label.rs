@@ -1,0 +1,202 @@
+//! `eyeshine label`: tables of labelled pictures, in and out.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use crossbeam_channel::bounded;
+
+use crate::config::{CameraConfig, Config};
+use crate::domain::{Keepsake, View};
+use crate::infer::featurizer::{Featurizer, FeaturizerError};
+use crate::infer::models::Models;
+use crate::observe::store::{Imported, ImportedEvent, ImportedFrame, Store};
+use crate::teach::label_file::{self, LabelledBurst};
+use crate::teach::pictures::{Looked, Seen, look_through};
+
+/// What a crop is worth against its whole picture, where more is kept than there is room for.
+const CROP_SCORE: f32 = 0.9;
+
+/// Imports a table; `gate` holds the gate's settings. Whether every picture could be read.
+pub fn import(
+    config: &Config,
+    gate: &CameraConfig,
+    table: &Path,
+    root: Option<&Path>,
+    labeller: &str,
+) -> anyhow::Result<bool> {
+    let bursts = label_file::read(table, &config.teach.tasks)?;
+    let root = root.or(table.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let models = Models::open(&config.models)?;
+    let store = Store::open_beside(&config.state.dir, &config.store)?;
+    let identity = models.contract.identity();
+    let n_rows: usize = bursts.iter().map(|it| it.rows.len()).sum();
+    let (mut imported, mut n_known, mut unread, mut n_done) = (Imported::default(), 0, Vec::new(), 0);
+    let mut progress = Progress::new(n_rows);
+    // What cannot be asked is looked at again: the store says the same later, and then it counts.
+    let known = |it: &[u8; 32]| store.imported(it).is_ok_and(|it| it.is_some());
+    look_through_all(config, gate, &models, known, &root, bursts, |burst, looked| {
+        n_known += looked.known.len();
+        n_done += burst.rows.len();
+        unread.extend(looked.unread.iter().cloned());
+        let one = store.import(&event(&burst, looked, labeller), &identity)?;
+        (imported.pictures, imported.labels) = (imported.pictures + one.pictures, imported.labels + one.labels);
+        progress.show(n_done)
+    })?;
+    progress.end()?;
+    unread.sort_by_key(|it| it.line);
+    for it in &unread {
+        tracing::error!("{}: {it}", table.display());
+    }
+    let Imported { pictures, labels } = imported;
+    let n_unread = unread.len();
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{n_rows} rows: {pictures} new pictures, {n_known} known already, {n_unread} unreadable; {labels} new labels"
+    )
+    .context("standard output")?;
+    Ok(unread.is_empty())
+}
+
+/// Featurizes bursts on every core and hands them on as they come; pictures of which `known` has the hash are left out.
+pub(super) fn look_through_all(
+    config: &Config,
+    gate: &CameraConfig,
+    models: &Models,
+    known: impl Fn(&[u8; 32]) -> bool + Sync,
+    root: &Path,
+    bursts: Vec<LabelledBurst>,
+    mut then: impl FnMut(LabelledBurst, Looked) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let cores = thread::available_parallelism().map_or(1, |it| it.get());
+    let workers = if config.featurizer.workers == 0 { cores } else { config.featurizer.workers };
+    let (asked_in, asked) = bounded::<LabelledBurst>(workers);
+    let (looked_in, looked) = bounded(workers);
+    let known = &known;
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (asked, looked_in) = (asked.clone(), looked_in.clone());
+            scope.spawn(move || {
+                let contract = Arc::clone(&models.contract);
+                let mut featurizer = match Featurizer::open(&models.runtime, contract, config.featurizer.max_batch) {
+                    Ok(featurizer) => featurizer,
+                    Err(error) => return drop(looked_in.send(Err(error))),
+                };
+                for burst in asked {
+                    let gate = CameraConfig { name: burst.camera.as_str().into(), ..gate.clone() };
+                    let looked: Result<Looked, FeaturizerError> =
+                        look_through(&burst, root, &gate, &mut featurizer, known);
+                    if looked_in.send(looked.map(|it| (burst, it))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop((asked, looked_in));
+        scope.spawn(move || {
+            for burst in bursts {
+                if asked_in.send(burst).is_err() {
+                    return;
+                }
+            }
+        });
+        for it in looked {
+            let (burst, looked) = it?;
+            then(burst, looked)?;
+        }
+        Ok(())
+    })
+}
+
+fn event(burst: &LabelledBurst, looked: Looked, labeller: &str) -> ImportedEvent {
+    ImportedEvent {
+        camera: burst.camera.as_str().into(),
+        name: burst.name.clone(),
+        time_known: burst.rows.iter().all(|it| it.captured_at.is_some()),
+        labeller: labeller.into(),
+        frames: looked.seen.into_iter().map(frame).collect(),
+        known: looked.known.into_iter().map(|(row, sha256)| (sha256, row.classes)).collect(),
+    }
+}
+
+fn frame(seen: Seen) -> ImportedFrame {
+    let Seen { row, sha256, look, embeddings, .. } = seen;
+    let keepsake = |(candidate, embedding): (&crate::domain::Candidate, _)| Keepsake {
+        id: uuid::Uuid::nil(),
+        frame: Arc::clone(&look.frame),
+        area: candidate.area,
+        view: candidate.view,
+        method: look.method,
+        modality: look.modality,
+        embedding,
+        score: if candidate.view == View::Whole { 1.0 } else { CROP_SCORE },
+        picture: candidate.view == View::Whole,
+    };
+    ImportedFrame {
+        sha256,
+        keepsakes: look.candidates.iter().zip(embeddings).map(keepsake).collect(),
+        classes: row.classes,
+    }
+}
+
+/// Exports what holds of every kept picture; paths are relative to the state folder.
+pub fn export(config: &Config, table: &Path) -> anyhow::Result<()> {
+    let labelled = Store::open_read(&config.state.dir)?.labelled()?;
+    let tasks: Vec<&String> =
+        config.teach.tasks.iter().filter(|it| labelled.iter().any(|row| row.classes.contains_key(*it))).collect();
+    let others: Vec<&String> = tasks.iter().copied().filter(|it| *it != label_file::SPECIES).collect();
+    let unfinished = unfinished(table);
+    let write = || -> anyhow::Result<()> {
+        let mut writer = csv::Writer::from_path(&unfinished)?;
+        let header = ["path", label_file::SPECIES, "camera", "captured_at", "event"].map(str::to_owned);
+        writer.write_record(header.iter().chain(others.iter().copied()))?;
+        for row in &labelled {
+            let class = |task: &str| row.classes.get(task).cloned().unwrap_or_default();
+            let (at, event) = (row.captured_at.to_string(), row.event.to_string());
+            let record = [row.file.clone(), class(label_file::SPECIES), row.camera.clone(), at, event];
+            writer.write_record(record.into_iter().chain(others.iter().map(|it| class(it))))?;
+        }
+        writer.flush()?;
+        drop(writer);
+        Ok(std::fs::rename(&unfinished, table)?)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&unfinished))).with_context(|| table.display().to_string())?;
+    writeln!(io::stdout().lock(), "{} rows; their pictures lie below {}", labelled.len(), config.state.dir.display())
+        .context("standard output")
+}
+
+/// What a table is called while it is written.
+fn unfinished(table: &Path) -> PathBuf {
+    let mut name = table.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    table.with_file_name(name)
+}
+
+/// How far it is, on a terminal.
+struct Progress {
+    n_all: usize,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(n_all: usize) -> Progress {
+        Progress { n_all, shown: io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, n_done: usize) -> anyhow::Result<()> {
+        if self.shown {
+            write!(io::stderr().lock(), "\r{n_done} of {} pictures", self.n_all).context("standard error")?;
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> anyhow::Result<()> {
+        if self.shown {
+            writeln!(io::stderr().lock()).context("standard error")?;
+        }
+        Ok(())
+    }
+}

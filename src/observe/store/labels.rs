@@ -1,0 +1,247 @@
+//! What people say of events: taken down for good, and read as a fit sees it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use crate::domain::Class;
+use crate::infer::head::BLANK;
+use crate::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
+
+use super::read::Reader;
+use super::{StoreError, words};
+
+/// Labels that are no class: nobody could say, or it was nothing that has a name yet.
+const NO_CLASS: [&str; 2] = ["unidentifiable", "unknown"];
+
+/// A frame and what holds of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// The kept picture, below the state folder.
+    pub file: String,
+    /// The camera.
+    pub camera: String,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+    /// The event.
+    pub event: Uuid,
+    /// Class by task.
+    pub classes: BTreeMap<String, String>,
+}
+
+/// Appends an answer of one class.
+pub(super) fn append(
+    db: &Connection,
+    event: Uuid,
+    captured_us: Option<i64>,
+    task: &str,
+    labeller: &str,
+    class: &str,
+) -> rusqlite::Result<()> {
+    let id = Uuid::now_v7();
+    db.prepare_cached(
+        "INSERT INTO answers (id, event, captured_us, task, labeller, given_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        id.as_bytes(),
+        event.as_bytes(),
+        captured_us,
+        task,
+        labeller,
+        Timestamp::now().as_microsecond()
+    ])?;
+    db.prepare_cached("INSERT INTO labels (answer, position, class) VALUES (?1, 0, ?2)")?
+        .execute(params![id.as_bytes(), class])
+        .map(drop)
+}
+
+/// The class that holds of an event, or of a frame of it.
+pub(super) fn current(
+    db: &Connection,
+    event: Uuid,
+    captured_us: Option<i64>,
+    task: &str,
+) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT l.class FROM labels l JOIN answers a ON a.id = l.answer
+               WHERE a.event = ?1 AND a.captured_us IS ?2 AND a.task = ?3 AND a.withdrawn_us IS NULL
+               ORDER BY a.id DESC, l.position LIMIT 1";
+    db.prepare_cached(sql)?.query_row(params![event.as_bytes(), captured_us, task], |row| row.get(0)).optional()
+}
+
+impl Reader {
+    /// Everything that a head of a task can be taught on: the events that have a label and vectors of a featurizer.
+    ///
+    /// What is said of a frame goes before what is said of its event; events of several species teach only by frames of
+    /// which it is said which is which.
+    pub fn taught(&self, task: &str, featurizer: &str) -> Result<Taught, StoreError> {
+        self.read(|db| taught(db, task, featurizer))
+    }
+
+    /// Every kept whole picture of which something is said, in the order of time.
+    pub fn labelled(&self) -> Result<Vec<Labelled>, StoreError> {
+        self.read(labelled)
+    }
+}
+
+/// What holds of an event: by frame, and of the whole.
+type Said = HashMap<Option<i64>, Vec<String>>;
+
+/// What is said of a frame, and its vectors.
+type Frame = (String, Vec<TaughtView>);
+
+fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Said> {
+    // Later answers come later, and take the place of earlier ones.
+    let sql = "SELECT a.captured_us, a.id, l.class FROM answers a JOIN labels l ON l.answer = a.id
+               WHERE a.event = ?1 AND a.task = ?2 AND a.withdrawn_us IS NULL ORDER BY a.id, l.position";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement
+        .query_map(params![event.as_bytes(), task], |row| Ok((row.get(0)?, words::uuid(row, 1)?, row.get(2)?)))?;
+    let mut said: HashMap<Option<i64>, (Uuid, Vec<String>)> = HashMap::new();
+    for row in rows {
+        let (frame, answer, class): (Option<i64>, Uuid, String) = row?;
+        let entry = said.entry(frame).or_insert_with(|| (answer, Vec::new()));
+        if entry.0 != answer {
+            *entry = (answer, Vec::new());
+        }
+        entry.1.push(class);
+    }
+    Ok(said.into_iter().map(|(frame, (_, classes))| (frame, classes)).collect())
+}
+
+struct Row {
+    id: Uuid,
+    camera: String,
+    start: Timestamp,
+    time_known: bool,
+    time_zone: String,
+}
+
+fn taught(db: &Connection, task: &str, featurizer: &str) -> rusqlite::Result<Taught> {
+    let sql = "SELECT e.id, e.camera, e.start_us, e.time_known, d.time_zone
+               FROM events e JOIN deployments d ON d.id = e.deployment
+               WHERE EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.task = ?1 AND a.withdrawn_us IS NULL)
+               ORDER BY e.id";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([task], |row| {
+        Ok(Row {
+            id: words::uuid(row, 0)?,
+            camera: row.get(1)?,
+            start: words::time(row, 2)?,
+            time_known: row.get(3)?,
+            time_zone: row.get(4)?,
+        })
+    })?;
+    let mut events: Vec<(Row, Vec<Frame>)> = Vec::new();
+    for row in rows {
+        let row = row?;
+        let frames = frames(db, row.id, task, featurizer)?;
+        if !frames.is_empty() {
+            events.push((row, frames));
+        }
+    }
+    let mut names: Vec<&str> = events.iter().flat_map(|it| it.1.iter().map(|it| it.0.as_str())).collect();
+    names.sort_by_key(|it| (*it != BLANK, *it));
+    names.dedup();
+    let place = |name: &str| names.iter().position(|it| *it == name).unwrap_or_default();
+    let classes = names.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
+    let mut taught = Taught { dimension: 0, classes, events: Vec::new() };
+    for (row, frames) in &events {
+        let frames: Vec<TaughtFrame> =
+            frames.iter().map(|(class, views)| TaughtFrame { class: place(class), views: views.clone() }).collect();
+        taught.dimension = frames[0].views[0].features.len();
+        taught.events.push(TaughtEvent {
+            id: row.id.to_string(),
+            class: commonest(frames.iter().map(|it| it.class), taught.blank()),
+            group: group(row),
+            camera: row.camera.clone(),
+            frames,
+        });
+    }
+    Ok(taught)
+}
+
+/// The frames of an event of which one class is said, and their vectors, in the order of time.
+fn frames(db: &Connection, event: Uuid, task: &str, featurizer: &str) -> rusqlite::Result<Vec<Frame>> {
+    let said = said(db, event, task)?;
+    let one = |frame: Option<i64>| said.get(&frame).map(|it| if let [class] = &**it { Some(class) } else { None });
+    let sql = "SELECT m.captured_us, m.modality, m.view, v.vector FROM media m JOIN embeddings v ON v.media = m.id
+               WHERE m.event = ?1 AND v.featurizer = ?2 ORDER BY m.captured_us, m.view DESC, m.x, m.y, m.width";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![event.as_bytes(), featurizer], |row| {
+        let features = words::features(row.get_ref(3)?.as_blob()?);
+        Ok((
+            row.get::<_, i64>(0)?,
+            TaughtView { modality: words::parse(row, 1)?, view: words::parse(row, 2)?, features },
+        ))
+    })?;
+    let mut frames: Vec<(i64, String, Vec<TaughtView>)> = Vec::new();
+    for row in rows {
+        let (captured_us, view) = row?;
+        if let Some(frame) = frames.last_mut().filter(|it| it.0 == captured_us) {
+            frame.2.push(view);
+        } else if let Some(class) = one(Some(captured_us)).or_else(|| one(None)).flatten()
+            && !NO_CLASS.contains(&&**class)
+        {
+            frames.push((captured_us, class.clone(), vec![view]));
+        }
+    }
+    Ok(frames.into_iter().map(|it| (it.1, it.2)).collect())
+}
+
+/// The commonest class that is not `blank`, the first of equals; `blank` where all are.
+pub(crate) fn commonest(classes: impl Iterator<Item = usize>, blank: Option<usize>) -> usize {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    classes.for_each(|it| *counts.entry(it).or_default() += 1);
+    let there = counts.iter().filter(|it| Some(*it.0) != blank);
+    let most = there.max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|it| *it.0);
+    most.or(blank).unwrap_or_default()
+}
+
+/// A camera's day where it hangs.
+fn group(row: &Row) -> String {
+    if !row.time_known {
+        return row.id.to_string();
+    }
+    let zone = TimeZone::get(&row.time_zone).unwrap_or(TimeZone::UTC);
+    format!("{} {}", row.camera, zone.to_datetime(row.start).date())
+}
+
+fn labelled(db: &Connection) -> rusqlite::Result<Vec<Labelled>> {
+    let sql = "SELECT m.file, e.camera, m.captured_us, e.id FROM media m JOIN events e ON e.id = m.event
+               WHERE m.file IS NOT NULL AND m.view = 'whole' AND EXISTS
+                   (SELECT 1 FROM answers a WHERE a.event = e.id AND a.withdrawn_us IS NULL)
+               ORDER BY m.captured_us, m.id";
+    let tasks = "SELECT DISTINCT task FROM answers WHERE event = ?1 AND withdrawn_us IS NULL ORDER BY task";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok((
+            row.get::<_, i64>(2)?,
+            Labelled {
+                file: row.get(0)?,
+                camera: row.get(1)?,
+                captured_at: words::time(row, 2)?,
+                event: words::uuid(row, 3)?,
+                classes: BTreeMap::new(),
+            },
+        ))
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (captured_us, mut it) = row?;
+        let mut statement = db.prepare_cached(tasks)?;
+        let tasks = statement.query_map([it.event.as_bytes()], |row| row.get(0))?;
+        for task in tasks.collect::<rusqlite::Result<Vec<String>>>()? {
+            let said = said(db, it.event, &task)?;
+            if let Some([class]) = said.get(&Some(captured_us)).or_else(|| said.get(&None)).map(|it| &**it) {
+                it.classes.insert(task, class.clone());
+            }
+        }
+        if !it.classes.is_empty() {
+            all.push(it);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,105 @@
+//! A head from what was taught: deterministic, from scratch, in seconds.
+
+use crate::infer::learned::Learned;
+
+use super::directions;
+use super::folds::folds;
+use super::logistic::Logistic;
+use super::recipe::{Choice, Recipe, choose, offsets};
+use super::strangers::{Border, border};
+use super::taught::Taught;
+use super::whitened::Scatter;
+
+/// Events of a class below which nothing can be learned of how it is told best.
+const FEW_EVENTS: usize = 3;
+
+/// Why there is no head.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// Nobody has labelled anything.
+    #[error("fit: no event has a label and a vector of this featurizer: label some, then train again")]
+    NoLabels,
+    /// Nothing to tell apart.
+    #[error("fit: all {n_events} labelled events are of one class, {class}: label events of at least one more")]
+    OneClass {
+        /// How many.
+        n_events: usize,
+        /// The class.
+        class: String,
+    },
+    /// A vector is of another length.
+    #[error("fit: event {event}: a vector of {found} numbers, where {expected} belong")]
+    Dimension {
+        /// The event.
+        event: String,
+        /// Its length.
+        found: usize,
+        /// What it should be.
+        expected: usize,
+    },
+    /// The arithmetic failed.
+    #[error("fit: {0} cannot be computed: a vector holds what is no number")]
+    Numbers(&'static str),
+}
+
+/// A head, and how it was found.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// What it computes.
+    pub learned: Learned,
+    /// The recipe, its sharpness, and its answers out of fold.
+    pub choice: Choice,
+    /// Where unknown begins.
+    pub border: Border,
+}
+
+/// Fits a head. The same events give the same head, bit for bit.
+pub fn fit(taught: &Taught) -> Result<Fitted, FitError> {
+    check(taught)?;
+    let space = directions::space(taught)?;
+    let samples = taught.samples(&space);
+    let choice = choose(taught, &samples, &folds(taught))?;
+    let recipe = choice.recipe;
+    let whitened = Scatter::of(&samples).whitened(recipe.shrinkage)?;
+    let logistic = Logistic::fit(&samples, recipe.ridge, None);
+    let share = |n: &usize| if *n < FEW_EVENTS { Recipe::PRIOR.share as f32 } else { recipe.share as f32 };
+    let rows = |it: &faer::Mat<f64>| -> Vec<f32> {
+        (0..it.nrows()).flat_map(|i| it.row(i).iter().map(|x| *x as f32)).collect()
+    };
+    let learned = Learned {
+        whitening: rows(&whitened.whitening),
+        means: rows(&whitened.means),
+        sharpness: recipe.cosine_scale as f32,
+        weights: logistic.weights(),
+        bias: logistic.bias(),
+        shares: taught.n_events().iter().map(share).collect(),
+        offsets: offsets(&taught.n_events()),
+        space,
+    };
+    let border = border(taught, &samples, &choice)?;
+    Ok(Fitted { learned, choice, border })
+}
+
+fn check(taught: &Taught) -> Result<(), FitError> {
+    let n_events = taught.events.len();
+    if n_events == 0 {
+        return Err(FitError::NoLabels);
+    }
+    let wrong = taught.events.iter().find_map(|event| {
+        let views = event.frames.iter().flat_map(|it| &it.views);
+        let mut lengths = views.map(|it| it.features.len()).filter(|it| *it != taught.dimension);
+        lengths.next().map(|found| (event, found))
+    });
+    if let Some((event, found)) = wrong {
+        return Err(FitError::Dimension { event: event.id.clone(), found, expected: taught.dimension });
+    }
+    let frames = || taught.events.iter().flat_map(|it| &it.frames);
+    let first = frames().next().ok_or(FitError::NoLabels)?.class;
+    if frames().all(|it| it.class == first) {
+        return Err(FitError::OneClass { n_events, class: taught.classes[first].name.to_string() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

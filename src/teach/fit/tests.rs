@@ -1,0 +1,138 @@
+//! Heads of made-up species: clouds of events around a place each, frames around their event.
+
+#![allow(clippy::unwrap_used)]
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::domain::{Class, Modality, View};
+use crate::infer::space::kind;
+use crate::infer::together::Together;
+use crate::teach::taught::{TaughtEvent, TaughtFrame, TaughtView};
+
+const DIMENSION: usize = 48;
+const NAMES: [&str; 6] = ["blank", "badger", "deer", "fox", "hare", "lynx"];
+
+/// Where species live, and what happens there.
+struct World {
+    places: Vec<Vec<f32>>,
+    dice: ChaCha8Rng,
+}
+
+impl World {
+    fn new() -> World {
+        let mut world = World { places: Vec::new(), dice: ChaCha8Rng::seed_from_u64(5) };
+        world.places = (0..NAMES.len()).map(|_| world.around(&[0.0; DIMENSION], 1.0)).collect();
+        world
+    }
+
+    fn around(&mut self, place: &[f32], spread: f32) -> Vec<f32> {
+        // Sums of twelve are near enough to a normal distribution.
+        let mut normal = || (0..12).map(|_| self.dice.random_range(-0.5f32..0.5)).sum::<f32>();
+        place.iter().map(|it| it + spread * normal()).collect()
+    }
+
+    fn event(&mut self, class: usize, nth: usize) -> TaughtEvent {
+        let here = self.around(&self.places[class].clone(), 0.7);
+        let mut frame = || {
+            let features = self.around(&here, 0.3);
+            TaughtFrame { class, views: vec![TaughtView { modality: Modality::Colour, view: View::Whole, features }] }
+        };
+        let id = format!("{}-{nth}", NAMES[class]);
+        TaughtEvent { group: id.clone(), id, class, camera: "gate".into(), frames: (0..4).map(|_| frame()).collect() }
+    }
+
+    /// `n[class]` events of each.
+    fn taught(&mut self, n: &[usize]) -> Taught {
+        let classes = NAMES.iter().take(n.len()).map(|it| Class { name: (*it).into(), scientific_name: "".into() });
+        let mut events = Vec::new();
+        for (class, n) in n.iter().enumerate() {
+            events.extend((0..*n).map(|nth| self.event(class, nth)));
+        }
+        Taught { dimension: DIMENSION, classes: classes.collect(), events }
+    }
+}
+
+fn together(fitted: &Fitted, event: &TaughtEvent) -> Together {
+    let views = event.frames.iter().flat_map(|it| &it.views);
+    let answers: Vec<_> = views.map(|it| fitted.learned.answer(&it.features, kind(it.modality, it.view))).collect();
+    let together = Together::of(answers.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
+    together.tempered(fitted.choice.sharpness)
+}
+
+/// Share of fresh events of a class that are called by its name.
+fn recall(world: &mut World, fitted: &Fitted, class: usize) -> f64 {
+    let fresh: Vec<TaughtEvent> = (0..60).map(|nth| world.event(class, 1_000 + nth)).collect();
+    fresh.iter().filter(|it| together(fitted, it).answer(Some(0)) == Some(class)).count() as f64 / 60.0
+}
+
+#[test]
+fn species_are_told_apart_and_one_of_a_single_event_too() {
+    let mut world = World::new();
+    let taught = world.taught(&[20, 20, 20, 12, 6]);
+    let fitted = fit(&taught).unwrap();
+    assert_eq!(fitted.choice.out_of_fold.len(), taught.events.len(), "each event is asked once");
+    let before: Vec<f64> = (0..5).map(|class| recall(&mut world, &fitted, class)).collect();
+    assert!(before.iter().all(|it| *it > 0.9), "{before:?}");
+
+    let mut more = world.taught(&[0, 0, 0, 0, 0, 1]);
+    more.events.splice(0..0, taught.events);
+    let fitted = fit(&more).unwrap();
+    assert_eq!(fitted.choice.out_of_fold.len(), more.events.len() - 1, "the only event of a class is never asked");
+    let after: Vec<f64> = (0..6).map(|class| recall(&mut world, &fitted, class)).collect();
+    assert!(after[5] > 0.6, "{after:?}");
+    let mean = |it: &[f64]| it.iter().take(5).sum::<f64>() / 5.0;
+    assert!(mean(&after) > mean(&before) - 0.02, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn the_same_events_give_the_same_head_and_the_same_frame_ten_times_is_no_more() {
+    let taught = World::new().taught(&[8, 8, 8, 3]);
+    let (first, second) = (fit(&taught).unwrap().learned, fit(&taught).unwrap().learned);
+    assert_eq!(first, second, "bit for bit");
+    let mut tenfold = taught.clone();
+    for event in &mut tenfold.events {
+        event.frames = std::iter::repeat_n(event.frames.clone(), 10).flatten().collect();
+    }
+    let tenfold = fit(&tenfold).unwrap().learned;
+    // Directions may point the other way: what counts is what comes out.
+    for event in &taught.events {
+        for view in event.frames.iter().flat_map(|it| &it.views) {
+            let (a, b) = (first.answer(&view.features, 0), tenfold.answer(&view.features, 0));
+            let apart = a.probabilities.iter().zip(&b.probabilities).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-3, "{}: {apart}", event.id);
+        }
+    }
+}
+
+#[test]
+fn what_was_never_taught_is_stranger_than_what_was() {
+    let mut world = World::new();
+    let taught = world.taught(&[20, 15, 15, 15, 15]);
+    let fitted = fit(&taught).unwrap();
+    assert!(fitted.border.auroc.unwrap() > 0.85, "{:?}", fitted.border);
+    let unknown = fitted.border.unknown;
+    let mut is_unknown = |class: usize, nth: usize| {
+        let together = together(&fitted, &world.event(class, nth));
+        let top = together.top().unwrap();
+        unknown.strangeness(together.given_present[top], together.closeness) > unknown.threshold
+    };
+    let rejected = (0..100).filter(|nth| is_unknown(1 + nth % 4, 2_000 + nth)).count();
+    let accepted = (0..100).filter(|nth| !is_unknown(5, 3_000 + nth)).count();
+    assert!(rejected <= 15 && accepted <= 40, "{rejected} known rejected, {accepted} strangers accepted");
+}
+
+#[test]
+fn what_there_is_nothing_to_learn_from_is_refused() {
+    let mut world = World::new();
+    assert!(matches!(fit(&Taught::default()), Err(FitError::NoLabels)));
+    let alike = fit(&world.taught(&[0, 4])).unwrap_err().to_string();
+    assert!(alike.contains("all 4 labelled events are of one class, badger"), "{alike}");
+    let mut torn = world.taught(&[2, 2]);
+    torn.events[3].frames[1].views[0].features.pop();
+    let torn = fit(&torn).unwrap_err().to_string();
+    assert!(torn.contains("badger-1") && torn.contains("47 numbers, where 48"), "{torn}");
+    // One event of each of two classes is the least that there can be.
+    assert!(fit(&world.taught(&[1, 1])).is_ok());
+}

@@ -1,0 +1,102 @@
+//! Generations on disk: written whole, read back as they were, refused where they are not.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::teach::judge::Decision;
+
+fn learned() -> Learned {
+    let space = Space { means: vec![0.5; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dimension: 3 };
+    Learned {
+        space,
+        whitening: vec![1.0, 0.0, 0.5, 1.0],
+        means: vec![1.0, 0.0, 0.0, 1.0],
+        sharpness: 10.0,
+        weights: vec![1.0, -1.0, 0.0, 2.0],
+        bias: vec![0.1, -0.1],
+        shares: vec![0.5, 0.25],
+        offsets: vec![0.0, 1.0],
+    }
+}
+
+fn manifest(decision: Decision) -> Manifest {
+    let class = |name: &str| TaughtClass { class: Class { name: name.into(), scientific_name: "".into() }, events: 3 };
+    Manifest {
+        format: FORMAT,
+        generation: Generation { task: "species".into(), number: 0 },
+        created: Timestamp::UNIX_EPOCH,
+        cause: "a test".into(),
+        featurizer: "lite0-test".into(),
+        classes: vec![class("blank"), class("fox")],
+        recipe: Recipe::PRIOR,
+        sharpness: 1.25,
+        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, threshold: 3.0 },
+        unknown_auroc: None,
+        labels_sha256: "ab".into(),
+        events: vec!["one".into()],
+        weights_sha256: String::new(),
+        verdict: Verdict { decision, reason: "so it is".into(), checks: Vec::new() },
+    }
+}
+
+#[test]
+fn a_generation_is_read_back_as_it_was_and_the_pointer_goes_to_and_fro() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    assert_eq!((generations.current().unwrap(), generations.numbers().unwrap()), (0, vec![]));
+    let added: Vec<Manifest> = [Decision::Promoted, Decision::Refused, Decision::Promoted]
+        .map(|it| generations.add(manifest(it), &learned()).unwrap())
+        .into();
+    assert_eq!(generations.numbers().unwrap(), [1, 2, 3]);
+    assert_eq!(generations.manifest(2).unwrap(), added[1]);
+    assert_eq!(generations.learned(&added[1]).unwrap(), learned());
+    assert_eq!(generations.current().unwrap(), 0, "what was added does not serve yet");
+    generations.promote(3).unwrap();
+    assert_eq!(generations.current().unwrap(), 3);
+    assert_eq!(generations.before(3).unwrap(), 1, "a refused one never served");
+    assert_eq!(generations.before(1).unwrap(), 0);
+
+    let starter = Arc::new(Head::starter(&[]));
+    let head = generations.load(3, "lite0-test", Arc::clone(&starter)).unwrap();
+    assert_eq!((head.generation().number, head.classes().len()), (3, 2));
+    let foreign = generations.load(3, "another", starter).unwrap_err().to_string();
+    assert!(foreign.contains("fitted on featurizer lite0-test, and another serves"), "{foreign}");
+}
+
+#[test]
+fn what_is_damaged_is_refused_and_what_a_crash_left_makes_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    fs::create_dir_all(dir.path().join("heads/species/unfinished")).unwrap();
+    fs::write(dir.path().join("heads/species/unfinished/half"), b"of it").unwrap();
+    generations.add(manifest(Decision::Promoted), &learned()).unwrap();
+    assert!(!dir.path().join("heads/species/unfinished").exists());
+    assert!(!dir.path().join("heads/species/1/half").exists());
+
+    let weights = dir.path().join("heads/species/1/head.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let damaged = generations.promote(1).unwrap_err().to_string();
+    assert!(damaged.contains("head.safetensors is damaged"), "{damaged}");
+    assert_eq!(generations.current().unwrap(), 0);
+    assert!(matches!(generations.promote(9), Err(GenerationError::Missing { number: 9, .. })));
+
+    let manifest = dir.path().join("heads/species/1/head.json");
+    let text = fs::read_to_string(&manifest).unwrap().replace("\"number\": 1", "\"number\": 4");
+    fs::write(&manifest, text).unwrap();
+    assert!(generations.manifest(1).unwrap_err().to_string().contains("head.json is damaged"));
+    fs::write(dir.path().join("heads/species/current"), "the best").unwrap();
+    assert!(generations.current().unwrap_err().to_string().contains("\"the best\" is no number"));
+}
+
+#[test]
+fn one_training_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    let first = generations.lock().unwrap();
+    assert!(matches!(generations.lock(), Err(GenerationError::Busy { .. })));
+    assert!(Generations::of(dir.path(), "content").lock().is_ok(), "another task's is another's");
+    drop(first);
+    assert!(generations.lock().is_ok());
+}

@@ -1,0 +1,27 @@
+//! From labels to a better head.
+//!
+//! ```text
+//! labels ─▶ taught events ─▶ space ─▶ fit (cross-validated) ─▶ calibrate ─▶ judge ─▶ generation
+//! ```
+//!
+//! The event is the unit: weights, folds and scores count events, and the frames of one are never on both sides of a split.
+
+pub mod label_file;
+pub mod pictures;
+pub mod taught;
+
+pub mod directions;
+pub mod folds;
+pub mod logistic;
+pub mod whitened;
+
+pub mod fit;
+pub mod recipe;
+pub mod strangers;
+
+pub mod judge;
+pub mod score;
+
+pub mod follow;
+pub mod generations;
+pub mod train;
