@@ -310,4 +310,12 @@ pub struct TeachConfig {
     pub tasks: Vec<String>,
     /// Classes of which a challenger may newly lose no event.
     pub protected: Vec<String>,
+    /// New labels at which the daemon retrains; 0: it does not for their number.
+    pub min_new_labels: u64,
+    /// From one training to the next where any label is new; 0: no schedule.
+    pub retrain_hours: f64,
+    /// A training that the daemon started is ended after this.
+    pub retrain_max_secs: f64,
+    /// Generations of a task that are kept.
+    pub keep_generations: usize,
 }

@@ -88,7 +88,17 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("jpeg_quality", Kind::Int(1, 100)),
         ],
     ),
-    ("teach", &[key("tasks", Kind::Texts(task)), key("protected", Kind::Texts(filled))]),
+    (
+        "teach",
+        &[
+            key("tasks", Kind::Texts(task)),
+            key("protected", Kind::Texts(filled)),
+            key("min_new_labels", Kind::Int(0, 1_000_000)),
+            key("retrain_hours", Kind::Float(0.0, 8_760.0)),
+            key("retrain_max_secs", Kind::Float(1.0, 86_400.0)),
+            key("keep_generations", Kind::Int(2, 10_000)),
+        ],
+    ),
 ];
 
 /// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.

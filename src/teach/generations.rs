@@ -3,12 +3,16 @@
 //!
 //! ```text
 //! heads/<task>/current               the number of the generation that serves; replaced whole
+//! heads/<task>/served                those that served, in their order: what a rollback goes back through
+//! heads/<task>/highest               the highest number that was deleted: none is given twice
+//! heads/<task>/trained.json          the labels that the last training saw
+//! heads/<task>/rolled-back-<number>.json   that it proved worse than the one before, and in what
 //! heads/<task>/<number>/head.json    what it is, how it was made, and what the judge said of it
 //! heads/<task>/<number>/head.safetensors   its numbers; head.json holds their hash
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,11 +31,19 @@ use crate::infer::unknown::Unknown;
 use super::judge::Verdict;
 use super::recipe::Recipe;
 
+pub mod carry;
+mod disk;
+mod kept;
+mod served;
+
+pub use served::RolledBack;
+
 const FOLDER: &str = "heads";
 const CURRENT: &str = "current";
 const MANIFEST: &str = "head.json";
 const WEIGHTS: &str = "head.safetensors";
 const LOCK: &str = "lock";
+const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
 const FORMAT: u32 = 1;
 
@@ -73,6 +85,28 @@ pub enum GenerationError {
         found: String,
         /// Identity of the one that serves.
         serving: String,
+    },
+    /// It may not be deleted.
+    #[error("heads: generation {number} of {task} serves: make another one serve before it is deleted")]
+    Serving {
+        /// The task.
+        task: String,
+        /// The number.
+        number: u32,
+    },
+    /// A person or another program chose a head while this one was in the making.
+    #[error("heads: another generation of {task} was made to serve while this one was trained: train again")]
+    Overtaken {
+        /// The task.
+        task: String,
+    },
+    /// A file that was carried here is no head for this site.
+    #[error("heads: {path} cannot be imported: {why}; nothing was changed")]
+    Unfit {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// Another training is on its way.
     #[error("heads: {task} is being trained by another eyeshine: wait for that one")]
@@ -140,13 +174,13 @@ impl Generations {
         Generations { dir: state_dir.join(FOLDER).join(task), task: task.into() }
     }
 
-    /// Keeps any other training of the task out for as long as the file lives.
+    /// Keeps any other training of the task out for as long as the file lives, and removes what a crash left unfinished.
     pub fn lock(&self) -> Result<File, GenerationError> {
         let path = self.dir.join(LOCK);
         let open = fs::create_dir_all(&self.dir).and_then(|()| File::options().create(true).append(true).open(&path));
         let file = open.map_err(|source| failed(&path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => self.tidy().map(|()| file),
             Err(TryLockError::WouldBlock) => Err(GenerationError::Busy { task: self.task.clone() }),
             Err(TryLockError::Error(source)) => Err(failed(&path, source)),
         }
@@ -229,63 +263,29 @@ impl Generations {
     /// Writes a generation of the next number, whole or not at all; it does not serve yet. `manifest.generation` and
     /// `manifest.weights_sha256` are set here.
     pub fn add(&self, mut manifest: Manifest, learned: &Learned) -> Result<Manifest, GenerationError> {
-        let number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
+        let number = self.next()?;
         manifest.generation = Generation { task: self.task.as_str().into(), number };
         let weights = to_bytes(learned).map_err(|why| damaged(&self.dir, why))?;
         manifest.weights_sha256 = hex(&weights);
         let json = serde_json::to_vec_pretty(&manifest).map_err(|error| damaged(&self.dir, error.to_string()))?;
         // A folder that a crash left unfinished has no number, and makes room here.
-        let unfinished = self.dir.join("unfinished");
+        let unfinished = self.dir.join(UNFINISHED);
         let write = || {
-            match fs::remove_dir_all(&unfinished) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            disk::remove(&unfinished)?;
             fs::create_dir_all(&unfinished)?;
-            put(&unfinished.join(WEIGHTS), &weights)?;
-            put(&unfinished.join(MANIFEST), &json)?;
-            File::open(&unfinished)?.sync_all()?;
-            fs::rename(&unfinished, self.folder(number))?;
-            File::open(&self.dir)?.sync_all()
+            disk::put(&unfinished.join(WEIGHTS), &weights)?;
+            disk::put(&unfinished.join(MANIFEST), &json)?;
+            disk::sync(&unfinished)?;
+            disk::rename(&unfinished, &self.folder(number))?;
+            disk::sync(&self.dir)
         };
         write().map_err(|source| failed(&self.folder(number), source))?;
         Ok(manifest)
     }
 
-    /// Makes a generation serve; 0 is the starter head.
-    pub fn promote(&self, number: u32) -> Result<(), GenerationError> {
-        if number > 0 {
-            self.learned(&self.manifest(number)?)?;
-        }
-        let (path, unfinished) = (self.dir.join(CURRENT), self.dir.join("current.tmp"));
-        let write = || {
-            fs::create_dir_all(&self.dir)?;
-            put(&unfinished, format!("{number}\n").as_bytes())?;
-            fs::rename(&unfinished, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|source| failed(&path, source))
-    }
-
-    /// The generation that a rollback brings back: the last before the serving one that was promoted, else the starter.
-    pub fn before(&self, number: u32) -> Result<u32, GenerationError> {
-        for earlier in self.numbers()?.into_iter().rev().filter(|it| *it < number) {
-            if self.manifest(earlier)?.verdict.is_promoted() {
-                return Ok(earlier);
-            }
-        }
-        Ok(0)
-    }
-
     fn folder(&self, number: u32) -> PathBuf {
         self.dir.join(number.to_string())
     }
-}
-
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 fn failed(path: &Path, source: io::Error) -> GenerationError {

@@ -38,6 +38,8 @@ pub enum Decision {
     Refused,
     /// There is no challenger: labels and recipe are those of the last.
     Unchanged,
+    /// It comes from another site, and serves only if a person says so.
+    Imported,
 }
 
 /// The decision, and all that it rests on.
