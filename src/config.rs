@@ -62,6 +62,8 @@ pub struct ModelsConfig {
     pub dir: PathBuf,
     /// Name of a contract.
     pub featurizer: String,
+    /// Name of a contract; empty is none.
+    pub second: String,
     /// File name of the ONNX Runtime library.
     pub runtime: PathBuf,
 }
@@ -76,6 +78,8 @@ pub struct FeaturizerConfig {
     pub max_batch: usize,
     /// Looks that may wait per camera.
     pub queue_frames: usize,
+    /// Candidates of an event that the second featurizer looks at.
+    pub second_candidates: usize,
 }
 
 /// `[web]`.

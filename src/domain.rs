@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::capture::picture::Picture;
 use crate::metrics::Fate;
+use crate::observe::track::Said;
 
 /// A camera's name: `[A-Za-z0-9._-]{1,64}`, unique in a daemon.
 pub type CameraName = Arc<str>;
@@ -148,6 +149,17 @@ pub struct Embedding {
     pub features: Arc<[f32]>,
     /// The network's own output before softmax, `[classes]`, where its contract names one.
     pub logits: Option<Arc<[f32]>>,
+    /// What the second featurizer says, where it was asked.
+    pub second: Option<SecondFeatures>,
+}
+
+/// What the second featurizer says of a candidate.
+#[derive(Debug, Clone)]
+pub struct SecondFeatures {
+    /// Identity of the featurizer.
+    pub featurizer: Arc<str>,
+    /// `[its dimension]`, as the network gave it.
+    pub features: Arc<[f32]>,
 }
 
 /// A look whose candidates became vectors: `embeddings[i]` belongs to `look.candidates[i]`.
@@ -320,6 +332,8 @@ pub struct EventUpdate {
     pub change: Change,
     /// The event as it now stands.
     pub event: Event,
-    /// New pictures and vectors.
+    /// New pictures and vectors, and those that have been looked at once more.
     pub keepsakes: Vec<Keepsake>,
+    /// Of an event that has ended: what was seen, where it was one animal.
+    pub said: Option<Said>,
 }

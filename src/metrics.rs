@@ -115,6 +115,8 @@ pub struct Metrics {
     pub preprocess_duration: Histogram,
     /// `eyeshine_inference_errors_total`.
     pub inference_errors: IntCounter,
+    /// `eyeshine_second_featurizer_events_total{outcome}`.
+    pub second_events: IntCounterVec,
     /// `eyeshine_frame_latency_seconds`: from arrival to prediction.
     pub frame_latency: Histogram,
     /// `eyeshine_queue_depth{queue}`: frames waiting.
@@ -194,6 +196,12 @@ impl Metrics {
             inference_duration: seconds(&r, "eyeshine_inference_duration_seconds", "One run of the network."),
             preprocess_duration: seconds(&r, "eyeshine_preprocess_duration_seconds", "Making the input of one run."),
             inference_errors: counter(&r, "eyeshine_inference_errors_total", "Runs of the network that failed."),
+            second_events: counters(
+                &r,
+                "eyeshine_second_featurizer_events_total",
+                "Ended events that the second featurizer has seen, skipped because it was behind, or failed at.",
+                &["outcome"],
+            ),
             frame_latency: seconds(&r, "eyeshine_frame_latency_seconds", "From a frame's arrival to its prediction."),
             queue_depth: gauges(&r, "eyeshine_queue_depth", "What waits in a queue.", &["queue"]),
             queue_capacity: gauges(&r, "eyeshine_queue_capacity", "What a queue can hold.", &["queue"]),

@@ -1,7 +1,7 @@
 //! THE file: every stage and every channel, wired top to bottom in the order of the flow, drained in the same order.
 //!
 //! ```text
-//! camera ─▶ gate ─▶ featurizer ─▶ head ─▶ glance ─▶ events ─▶ recorder ─▶ store, then sinks
+//! camera ─▶ gate ─▶ featurizer ─▶ head ─▶ glance ─▶ events ─▶ second featurizer ─▶ recorder ─▶ store, then sinks
 //! ```
 //!
 //! Each stage ends when its input closes, so joining in flow order drains in flow order. No queue is unbounded: live
@@ -9,6 +9,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -24,10 +25,11 @@ use crate::domain::EventUpdate;
 use crate::infer::featurizer::{self, Pool};
 use crate::infer::head::Head;
 use crate::infer::models::Models;
+use crate::infer::second::Second;
 use crate::infer::{predict, queue};
 use crate::metrics::Metrics;
-use crate::observe::event;
 use crate::observe::glance::{self, Glances};
+use crate::observe::{event, reconsider};
 
 /// Frames that wait for their gate, a camera: it is quicker than any camera, so that more would only be older.
 const FRAMES: usize = 2;
@@ -57,6 +59,8 @@ pub struct Pipeline {
     glance: JoinHandle<()>,
     glances: Arc<Glances>,
     events: JoinHandle<()>,
+    second: Option<JoinHandle<()>>,
+    ending: Arc<AtomicBool>,
     recorder: JoinHandle<()>,
 }
 
@@ -77,8 +81,15 @@ impl Pipeline {
         let (predicted_in, predicted) = bounded(PREDICTED);
         let (glanced_in, glanced) = bounded(PREDICTED);
         let (updated_in, updated) = bounded(PREDICTED);
+        let (settled_in, settled) = bounded(PREDICTED);
 
-        let recorder = record(updated)?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let second = Second::open(models)?;
+        let recorder = record(if second.is_some() { settled } else { updated.clone() })?;
+        let reconsider = |it| {
+            reconsider::spawn(it, config, pace, updated, settled_in, Arc::clone(&ending), Arc::clone(&house.metrics))
+        };
+        let second = second.map(reconsider).transpose()?;
         let events = event::spawn(&config.events, house, glanced, updated_in)?;
         let glances = Arc::new(Glances::new(config.cameras.iter().map(|it| Arc::clone(&it.name))));
         let glance = glance::spawn(Arc::clone(&glances), predicted, glanced_in)?;
@@ -98,7 +109,7 @@ impl Pipeline {
             gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live())?);
             cameras.push(camera);
         }
-        Ok(Pipeline { cameras, gates, pool, head, glance, glances, events, recorder })
+        Ok(Pipeline { cameras, gates, pool, head, glance, glances, events, second, ending, recorder })
     }
 
     /// The cameras, for those who want to see how they are.
@@ -119,13 +130,14 @@ impl Pipeline {
 
     /// Stops the cameras, and lets every stage finish what it has.
     pub fn drain(self) {
-        let Pipeline { cameras, gates, pool, head, glance, glances: _, events, recorder } = self;
+        let Pipeline { cameras, gates, pool, head, glance, glances: _, events, second, ending, recorder } = self;
+        ending.store(true, Ordering::Relaxed);
         // All are told before any is waited for.
         let supervisors: Vec<JoinHandle<()>> = cameras.into_iter().map(Camera::stop).collect();
         supervisors.into_iter().for_each(join);
         gates.into_iter().for_each(join);
         pool.join();
-        [head, glance, events, recorder].into_iter().for_each(join);
+        [head, glance, events].into_iter().chain(second).chain([recorder]).for_each(join);
     }
 }
 

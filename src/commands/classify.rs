@@ -222,7 +222,7 @@ struct Kept {
 
 impl Kept {
     fn add(&mut self, update: EventUpdate) {
-        let EventUpdate { change, event, keepsakes } = update;
+        let EventUpdate { change, event, keepsakes, .. } = update;
         for it in keepsakes {
             let best = self.best.entry(event.id).or_insert((it.score, it.frame.number));
             if it.score > best.0 {

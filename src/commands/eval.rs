@@ -14,6 +14,7 @@ use crate::commands::unless_gone;
 use crate::config::{CameraConfig, Config};
 use crate::domain::Candidate;
 use crate::infer::head::{BLANK, Head, Opinion};
+use crate::infer::learned::Answer;
 use crate::infer::models::Models;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
@@ -104,13 +105,13 @@ fn scored(head: &Head, seen: &[&Seen], truth: &str, threshold: f32) -> Option<Sc
             it.look.candidates.iter().zip(&it.embeddings).filter_map(of).collect::<Vec<_>>()
         })
         .collect();
-    let answers = opinions.iter().map(|it| (&*it.probabilities, it.closeness));
-    let mut together = Together::of(answers, Some(0));
-    head.sharpened(&mut together.given_present);
+    let first = Together::of(opinions.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
+    let seconds: Vec<&Answer> = opinions.iter().filter_map(|it| it.second.as_ref()).collect();
+    let second = Together::of(seconds.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
+    let together = head.settled(first, (!seconds.is_empty()).then_some(&second));
     let classes = head.classes();
     let answer = together.answer(Some(0))?;
-    let top = together.top()?;
-    let strangeness = head.strangeness(together.given_present[top], together.closeness, threshold);
+    let strangeness = head.strangeness(&together, threshold);
     let probabilities = (0..classes.len())
         .map(|it| (classes[it].name.to_string(), f64::from(together.probability(it, Some(0)))))
         .collect();

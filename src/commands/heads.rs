@@ -60,7 +60,7 @@ pub fn heads(config: &Config, task: &str, ask: Ask) -> anyhow::Result<()> {
             format!("generation {number} of {task} stands in {}\n", file.display())
         }
         Ask::Import { file } => {
-            let contract = models::contract(&config.models)?;
+            let contract = models::contracts(&config.models)?.0;
             let it = generations.import(&file, &contract.identity(), contract.featurizer.dimension)?;
             let number = it.generation.number;
             format!("generation {number} of {task}: {}; `eyeshine heads promote {number}` makes it serve\n", it.cause)

@@ -12,9 +12,10 @@ use crate::config::{CameraConfig, Config};
 use crate::domain::{Keepsake, View};
 use crate::infer::featurizer::{Featurizer, FeaturizerError};
 use crate::infer::models::Models;
+use crate::infer::second::Second;
 use crate::observe::store::{Imported, ImportedEvent, ImportedFrame, Store};
 use crate::teach::label_file::{self, LabelledBurst};
-use crate::teach::pictures::{Looked, Seen, look_through};
+use crate::teach::pictures::{Eyes, Looked, Seen, look_through};
 
 /// What a crop is worth against its whole picture, where more is kept than there is room for.
 const CROP_SCORE: f32 = 0.9;
@@ -80,15 +81,13 @@ pub(super) fn look_through_all(
         for _ in 0..workers {
             let (asked, looked_in) = (asked.clone(), looked_in.clone());
             scope.spawn(move || {
-                let contract = Arc::clone(&models.contract);
-                let mut featurizer = match Featurizer::open(&models.runtime, contract, config.featurizer.max_batch) {
-                    Ok(featurizer) => featurizer,
+                let mut eyes = match eyes(config, models) {
+                    Ok(eyes) => eyes,
                     Err(error) => return drop(looked_in.send(Err(error))),
                 };
                 for burst in asked {
                     let gate = CameraConfig { name: burst.camera.as_str().into(), ..gate.clone() };
-                    let looked: Result<Looked, FeaturizerError> =
-                        look_through(&burst, root, &gate, &mut featurizer, known);
+                    let looked: Result<Looked, FeaturizerError> = look_through(&burst, root, &gate, &mut eyes, known);
                     if looked_in.send(looked.map(|it| (burst, it))).is_err() {
                         return;
                     }
@@ -108,6 +107,16 @@ pub(super) fn look_through_all(
             then(burst, looked)?;
         }
         Ok(())
+    })
+}
+
+fn eyes(config: &Config, models: &Models) -> Result<Eyes, FeaturizerError> {
+    let contract = Arc::clone(&models.contract);
+    Ok(Eyes {
+        featurizer: Featurizer::open(&models.runtime, contract, config.featurizer.max_batch)?,
+        second: Second::open(models)?,
+        second_candidates: config.featurizer.second_candidates,
+        starter: models.starter(),
     })
 }
 

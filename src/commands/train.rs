@@ -25,7 +25,7 @@ struct Answer<'a> {
 /// Trains a task's head; with `dry_run` nothing is kept. A refused challenger is an answer, no error.
 pub fn train_head(config: &Config, task: &str, dry_run: bool, json: bool) -> anyhow::Result<()> {
     known(config, task)?;
-    let contract = models::contract(&config.models)?;
+    let (contract, _) = models::contracts(&config.models)?;
     let trained = train(&config.state.dir, &config.teach, &contract, task, "command line", !dry_run)?;
     let said = if json {
         let Trained { verdict, manifest, serving } = &trained;

@@ -40,6 +40,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         &[
             key("dir", Kind::Text(anything)),
             key("featurizer", Kind::Text(file_stem)),
+            key("second", Kind::Text(file_stem_or_none)),
             key("runtime", Kind::Text(filled)),
         ],
     ),
@@ -49,6 +50,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("workers", Kind::Int(0, 256)),
             key("max_batch", Kind::Int(1, 256)),
             key("queue_frames", Kind::Int(1, 1000)),
+            key("second_candidates", Kind::Int(1, 8)),
         ],
     ),
     ("web", &[key("listen", Kind::Text(listen)), key("allowed_hosts", Kind::Texts(host))]),
@@ -276,6 +278,10 @@ fn task(text: &str) -> Result<(), String> {
 fn file_stem(text: &str) -> Result<(), String> {
     filled(text)?;
     if text.contains('/') { Err("must be the name of a contract, without folder and \".toml\"".into()) } else { Ok(()) }
+}
+
+fn file_stem_or_none(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { file_stem(text) }
 }
 
 fn host(text: &str) -> Result<(), String> {

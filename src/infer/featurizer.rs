@@ -105,10 +105,13 @@ fn run(
     let features =
         rows(&answers, contract, "outputs.features", &outputs.features, Some(contract.featurizer.dimension), n)?;
     if outputs.logits.is_empty() {
-        return Ok(features.map(|features| Embedding { features, logits: None }).collect());
+        return Ok(features.map(|features| Embedding { features, logits: None, second: None }).collect());
     }
     let logits = rows(&answers, contract, "outputs.logits", &outputs.logits, session::logits_width(contract), n)?;
-    Ok(features.zip(logits).map(|(features, logits)| Embedding { features, logits: Some(logits) }).collect())
+    Ok(features
+        .zip(logits)
+        .map(|(features, logits)| Embedding { features, logits: Some(logits), second: None })
+        .collect())
 }
 
 /// An output, cut into one vector a candidate.

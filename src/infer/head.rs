@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::{Class, Embedding, Generation};
+use crate::infer::both::{Both, fused};
 use crate::infer::contract::NetworkClass;
-use crate::infer::learned::Learned;
-use crate::infer::together::sharpen;
+use crate::infer::learned::{Answer, Learned};
+use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 
 /// The class of pictures with nothing in them.
@@ -38,6 +39,8 @@ pub struct Taught {
     pub sharpness: f32,
     /// Where `unknown` begins.
     pub unknown: Unknown,
+    /// What it has learned of the second featurizer's vectors, where there were enough.
+    pub both: Option<Both>,
     /// What says whether anything is there at all, and what a stranger may be.
     pub starter: Arc<Head>,
 }
@@ -53,6 +56,8 @@ pub struct Opinion {
     pub log_odds: f32,
     /// How near it is to anything taught, −1..=1; 1 for the starter head, which nobody taught.
     pub closeness: f32,
+    /// What it says of the second featurizer's vector, where there is one that it was taught on.
+    pub second: Option<Answer>,
 }
 
 impl Head {
@@ -111,17 +116,22 @@ impl Head {
         match &self.answers {
             Answers::Starter { fold } => {
                 let probabilities = folded(fold, self.classes.len(), embedding)?;
-                Some(Opinion { log_odds: log_odds(&probabilities), probabilities, guess: None, closeness: 1.0 })
+                Some(Opinion {
+                    log_odds: log_odds(&probabilities),
+                    probabilities,
+                    guess: None,
+                    closeness: 1.0,
+                    second: None,
+                })
             }
             Answers::Taught(it) => {
-                let answer = it.learned.answer(&embedding.features, kind);
-                let mut probabilities = answer.probabilities;
-                if probabilities.len() < self.classes.len() {
-                    probabilities.insert(0, 0.0);
-                }
+                let answer = self.named(it.learned.answer(&embedding.features, kind));
+                let second = embedding.second.as_ref().zip(it.both.as_ref());
+                let second = second.filter(|(seen, both)| seen.featurizer == both.featurizer);
                 let first = it.starter.opinion(embedding, kind);
                 Some(Opinion {
-                    probabilities: probabilities.into(),
+                    probabilities: answer.probabilities.into(),
+                    second: second.map(|(seen, both)| self.named(both.answer(&seen.features, kind))),
                     log_odds: first.as_ref().map_or(0.0, |it| it.log_odds),
                     guess: first.map(|it| it.probabilities),
                     closeness: answer.closeness,
@@ -130,25 +140,37 @@ impl Head {
         }
     }
 
-    /// What an event's frames say together of what is there, `[classes]` summing to 1, made as sure as it is right.
-    pub fn sharpened(&self, given_present: &mut [f32]) {
-        if let Answers::Taught(it) = &self.answers {
-            sharpen(given_present, it.sharpness);
+    /// An answer over this head's classes: `blank` first, though nobody taught it that.
+    fn named(&self, mut answer: Answer) -> Answer {
+        if answer.probabilities.len() < self.classes.len() {
+            answer.probabilities.insert(0, 0.0);
+        }
+        answer
+    }
+
+    /// An event's answer, made as sure as it is right: of what all its candidates say together, `[classes]`, and what
+    /// the second featurizer's say, where that has seen some.
+    pub fn settled(&self, first: Together, second: Option<&Together>) -> Together {
+        match &self.answers {
+            Answers::Starter { .. } => first,
+            Answers::Taught(it) => match it.both.as_ref().zip(second) {
+                Some((both, second)) => fused(&first, second, both.share, Some(0)).tempered(both.sharpness),
+                None => first.tempered(it.sharpness),
+            },
         }
     }
 
-    /// Whether an event's best answer is to be called by its name, or `unknown`.
+    /// How strange an event is with that [settled](Self::settled) answer: above 0 it is to be called unknown.
     ///
-    /// `threshold` is the probability below which the starter head's, which nobody calibrated, is not.
-    pub fn knows(&self, probability: f32, closeness: f32, threshold: f32) -> bool {
-        self.strangeness(probability, closeness, threshold) <= 0.0
-    }
-
-    /// How strange an event is: above 0 it is unknown.
-    pub fn strangeness(&self, probability: f32, closeness: f32, threshold: f32) -> f32 {
+    /// `threshold` is the probability below which the starter head's answer, which nobody calibrated, is not believed.
+    pub fn strangeness(&self, together: &Together, threshold: f32) -> f32 {
         match &self.answers {
-            Answers::Starter { .. } => threshold - probability,
-            Answers::Taught(it) => it.unknown.strangeness(probability, closeness) - it.unknown.threshold,
+            Answers::Starter { .. } => threshold - together.top().map_or(0.0, |it| together.given_present[it]),
+            Answers::Taught(it) => {
+                let both = it.both.as_ref().filter(|_| together.second_closeness.is_some());
+                let unknown = both.map_or(&it.unknown, |it| &it.unknown);
+                unknown.strangeness(together) - unknown.threshold
+            }
         }
     }
 }
@@ -195,7 +217,8 @@ mod tests {
             Head::starter(&[row(true, "domestic dog"), row(true, "crane"), row(true, "domestic dog"), row(false, "")]);
         let names: Vec<&str> = head.classes().iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["blank", "domestic dog", "crane"]);
-        let embedding = Embedding { features: vec![].into(), logits: Some(vec![0.0, 0.0, 0.0, 2.0f32.ln()].into()) };
+        let embedding =
+            Embedding { features: vec![].into(), logits: Some(vec![0.0, 0.0, 0.0, 2.0f32.ln()].into()), second: None };
         let opinion = head.opinion(&embedding, 0).unwrap();
         let probabilities = &opinion.probabilities;
         assert!((opinion.log_odds - 1.5f32.ln()).abs() < 1e-6, "{opinion:?}");
@@ -207,6 +230,6 @@ mod tests {
     #[test]
     fn without_an_output_of_the_network_there_is_no_answer() {
         let head = Head::starter(&[]);
-        assert_eq!(head.opinion(&Embedding { features: vec![1.0].into(), logits: None }, 0), None);
+        assert_eq!(head.opinion(&Embedding { features: vec![1.0].into(), logits: None, second: None }, 0), None);
     }
 }

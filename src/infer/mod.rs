@@ -11,6 +11,9 @@ pub mod order;
 
 pub mod featurizer;
 
+pub mod second;
+
+pub mod both;
 pub mod head;
 pub mod learned;
 pub mod models;

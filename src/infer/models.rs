@@ -29,6 +29,8 @@ pub struct Models {
     pub runtime: Runtime,
     /// The featurizer's contract.
     pub contract: Arc<Contract>,
+    /// The second featurizer's, where there is one.
+    pub second: Option<Arc<Contract>>,
 }
 
 impl Models {
@@ -36,8 +38,9 @@ impl Models {
     pub fn open(config: &ModelsConfig) -> Result<Models, ModelsError> {
         let dir = folder(&config.dir)?;
         let contract = Arc::new(Contract::load(&dir, &config.featurizer)?);
+        let second = second(config, &dir)?.map(Arc::new);
         let runtime = Runtime::load(&dir, &config.runtime)?;
-        Ok(Models { runtime, contract })
+        Ok(Models { runtime, contract, second })
     }
 
     /// Generation 0.
@@ -46,9 +49,14 @@ impl Models {
     }
 }
 
-/// The featurizer's contract, for those who look at no picture.
-pub fn contract(config: &ModelsConfig) -> Result<Contract, ModelsError> {
-    Ok(Contract::load(&folder(&config.dir)?, &config.featurizer)?)
+/// The featurizer's contract and the second's, for those who look at no picture.
+pub fn contracts(config: &ModelsConfig) -> Result<(Contract, Option<Contract>), ModelsError> {
+    let dir = folder(&config.dir)?;
+    Ok((Contract::load(&dir, &config.featurizer)?, second(config, &dir)?))
+}
+
+fn second(config: &ModelsConfig, dir: &Path) -> Result<Option<Contract>, ContractError> {
+    (!config.second.is_empty()).then(|| Contract::load(dir, &config.second)).transpose()
 }
 
 /// The configured folder; if none is, the first that is there of `./models`, the one beside the build, and the system's.

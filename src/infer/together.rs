@@ -10,6 +10,8 @@ pub struct Together {
     pub given_present: Vec<f32>,
     /// The mean closeness of its candidates, weighted as they are.
     pub closeness: f32,
+    /// The same by the second featurizer, where that has seen it.
+    pub second_closeness: Option<f32>,
 }
 
 impl Together {
@@ -31,7 +33,8 @@ impl Together {
         }
         let all: f32 = sum.iter().sum::<f32>().max(f32::MIN_POSITIVE);
         sum.iter_mut().for_each(|it| *it /= all);
-        Together { presence, given_present: sum, closeness: close / total.max(f32::MIN_POSITIVE) }
+        let closeness = close / total.max(f32::MIN_POSITIVE);
+        Together { presence, given_present: sum, closeness, second_closeness: None }
     }
 
     /// With what is said of the class [sharpened](sharpen).
@@ -43,6 +46,13 @@ impl Together {
     /// The likeliest class, where something is there.
     pub fn top(&self) -> Option<usize> {
         (0..self.given_present.len()).max_by(|a, b| self.given_present[*a].total_cmp(&self.given_present[*b]))
+    }
+
+    /// The signs of a stranger: how far it is from anything taught, how little sure the answer is (the negative logarithm
+    /// of its probability), and how far the second featurizer finds it (0 where that has not seen it).
+    pub fn signs(&self) -> [f32; 3] {
+        let probability = self.top().map_or(0.0, |it| self.given_present[it]);
+        [1.0 - self.closeness, -probability.max(1e-6).ln(), self.second_closeness.map_or(0.0, |it| 1.0 - it)]
     }
 
     /// The answer, forced: `blank` where that is likelier than that anything is there, else the likeliest class.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::infer::together::Together;
+
 /// How strange an event is, and from where on it is unknown.
 ///
 /// Strangeness is linear in how far the event is from anything taught and in how little sure its answer is; the weights
@@ -13,13 +15,17 @@ pub struct Unknown {
     pub of_distance: f32,
     /// Of the negative logarithm of the best answer's probability.
     pub of_doubt: f32,
+    /// Of 1 − the second featurizer's closeness.
+    #[serde(default)]
+    pub of_second: f32,
     /// Strangeness above which an event is unknown.
     pub threshold: f32,
 }
 
 impl Unknown {
-    /// Of an event whose best answer has that probability, and whose mean closeness is that.
-    pub fn strangeness(&self, probability: f32, closeness: f32) -> f32 {
-        self.of_distance * (1.0 - closeness) - self.of_doubt * probability.max(1e-6).ln()
+    /// Of an event with that answer.
+    pub fn strangeness(&self, together: &Together) -> f32 {
+        let [distance, doubt, second] = together.signs();
+        self.of_distance * distance + self.of_doubt * doubt + self.of_second * second
     }
 }

@@ -237,7 +237,7 @@ impl Open {
         open.event.observations = open.tracks.observations(head, config.threshold);
         open.saved = open.last;
         open.changed = open.last;
-        updates.push(EventUpdate { change: Change::Opened, event: open.event.clone(), keepsakes: kept });
+        updates.push(EventUpdate { change: Change::Opened, event: open.event.clone(), keepsakes: kept, said: None });
         Some(open)
     }
 
@@ -262,7 +262,7 @@ impl Open {
         };
         if change == Change::Changed || due || !keepsakes.is_empty() {
             self.saved = now;
-            updates.push(EventUpdate { change, event: self.event.clone(), keepsakes });
+            updates.push(EventUpdate { change, event: self.event.clone(), keepsakes, said: None });
         }
     }
 
@@ -293,7 +293,8 @@ impl Open {
 
     fn end(mut self) -> EventUpdate {
         self.event.state = EventState::Ended;
-        EventUpdate { change: Change::Ended, event: self.event, keepsakes: Vec::new() }
+        let said = self.tracks.said();
+        EventUpdate { change: Change::Ended, event: self.event, keepsakes: Vec::new(), said }
     }
 }
 
@@ -322,7 +323,7 @@ impl Burst {
             looks: self.n_looks,
             media: vec![self.keepsake.id],
         };
-        Some(EventUpdate { change: Change::Ended, event, keepsakes: vec![self.keepsake] })
+        Some(EventUpdate { change: Change::Ended, event, keepsakes: vec![self.keepsake], said: None })
     }
 }
 

@@ -4,6 +4,8 @@ pub mod event;
 pub mod glance;
 pub mod track;
 
+pub mod reconsider;
+
 mod backlog;
 pub mod record;
 

@@ -97,7 +97,7 @@ impl Recorder {
     }
 
     fn record(&mut self, update: EventUpdate) {
-        let EventUpdate { change, event, keepsakes } = update;
+        let EventUpdate { change, event, keepsakes, .. } = update;
         match change {
             Change::Ended => self.open.remove(&event.id),
             _ => self.open.insert(event.id),

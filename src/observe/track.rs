@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::{Area, Class, Observation, ObservationType};
 use crate::infer::head::{Head, Opinion};
 use crate::infer::predict::Prediction;
+use crate::infer::together::Together;
 
 /// A track that no crop has joined for so long is not joined any more.
 const FORGOTTEN: Duration = Duration::from_secs(4);
@@ -63,19 +64,45 @@ impl Sums {
     }
 }
 
-/// The likeliest of those that are not `blank`, and its share of them.
-fn top(classes: &[Class], sums: &[f32], sharpened: impl Fn(&mut [f32])) -> Option<(Class, f32)> {
+/// What sums say is there, the rest of them summing to 1 without `blank`; none where they say nothing.
+fn given_present(sums: &[f32]) -> Option<Vec<f32>> {
     let there: f32 = sums.iter().skip(1).sum();
-    if there <= 0.0 {
-        return None;
-    }
     let mut shares: Vec<f32> = sums.iter().map(|it| it / there).collect();
-    if let Some(blank) = shares.first_mut() {
-        *blank = 0.0;
+    *shares.first_mut()? = 0.0;
+    (there > 0.0).then_some(shares)
+}
+
+/// What one animal's looks say, before the answer is [settled](Head::settled).
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The head that says so.
+    pub head: Arc<Head>,
+    /// What it says is there.
+    pub together: Together,
+    /// What a stranger may be: the starter head's guess.
+    pub hint: Option<Class>,
+}
+
+impl Said {
+    /// The answer, with what the second featurizer's vectors say where that has seen some: a class, or `unknown` with a
+    /// hint. `threshold` as in [`Head::strangeness`].
+    pub fn observation(&self, second: Option<&Together>, threshold: f32) -> Observation {
+        let head = &self.head;
+        let settled = head.settled(self.together.clone(), second);
+        let top = settled.top().filter(|it| *it > 0);
+        let class = top.and_then(|it| head.classes().get(it)).cloned();
+        let probability = top.map_or(0.0, |it| settled.given_present[it]);
+        let generation = head.generation().clone();
+        match class {
+            Some(class) if head.strangeness(&settled, threshold) <= 0.0 => {
+                Observation { kind: kind_of(&class), class: Some(class), probability, hint: None, generation }
+            }
+            class => {
+                let hint = if head.generation().number == 0 { class } else { self.hint.clone() };
+                Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation }
+            }
+        }
     }
-    sharpened(&mut shares);
-    let best = (1..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
-    Some((classes.get(best)?.clone(), shares[best]))
 }
 
 impl Tracks {
@@ -112,9 +139,18 @@ impl Tracks {
         }
     }
 
-    /// One observation a species, the likeliest first; `unknown` with a hint below `threshold`. Never empty.
-    pub fn observations(&self, head: &Head, threshold: f32) -> Vec<Observation> {
-        let strongest = self.crops.iter().map(|it| it.weight).fold(0.0, f32::max);
+    /// What all looks say, where it is one animal that they show.
+    pub fn said(&self) -> Option<Said> {
+        if let [track] = *self.counted() { track.said() } else { None }
+    }
+
+    fn strongest(&self) -> f32 {
+        self.crops.iter().map(|it| it.weight).fold(0.0, f32::max)
+    }
+
+    /// The tracks that count for themselves, the strongest first.
+    fn counted(&self) -> Vec<&Track> {
+        let strongest = self.strongest();
         let counts = |it: &&Track| it.n_looks >= MIN_LOOKS && it.weight >= MIN_SHARE * strongest;
         let mut tracks: Vec<&Track> = self.crops.iter().filter(counts).collect();
         if tracks.is_empty() {
@@ -122,9 +158,15 @@ impl Tracks {
             tracks.extend(all.max_by(|a, b| a.weight.total_cmp(&b.weight)));
         }
         tracks.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        tracks
+    }
+
+    /// One observation a species, the likeliest first; `unknown` with a hint below `threshold`. Never empty.
+    pub fn observations(&self, head: &Head, threshold: f32) -> Vec<Observation> {
+        let (tracks, strongest) = (self.counted(), self.strongest());
         let mut observations: Vec<Observation> = Vec::new();
         for track in tracks {
-            let observation = track.observation(threshold);
+            let Some(observation) = track.said().map(|it| it.observation(None, threshold)) else { continue };
             let weak = observation.kind == ObservationType::Unknown && track.weight < MIN_UNKNOWN_SHARE * strongest;
             let same = |it: &Observation| it.class == observation.class && it.kind == observation.kind;
             match observations.iter().position(same) {
@@ -172,24 +214,21 @@ impl Track {
         self.sums.add(presence, opinion);
     }
 
-    /// The answer, given that it is an animal: frames that look empty say little.
-    fn observation(&self, threshold: f32) -> Observation {
-        let (head, sums) = (&self.head, &self.sums);
-        let best = top(head.classes(), &sums.probabilities, |shares| head.sharpened(shares));
-        let generation = head.generation().clone();
+    /// What its looks say, given that it is an animal: those that look empty say little.
+    fn said(&self) -> Option<Said> {
+        let sums = &self.sums;
         let closeness = sums.closeness / sums.weight.max(f32::MIN_POSITIVE);
-        match best {
-            Some((class, probability)) if head.knows(probability, closeness, threshold) => {
-                Observation { kind: kind_of(&class), class: Some(class), probability, hint: None, generation }
-            }
-            best => {
-                let probability = best.as_ref().map_or(0.0, |it| it.1);
-                let guess = top(head.first().classes(), &sums.guess, |_| ());
-                let hint = if sums.guess.is_empty() { best } else { guess }.map(|it| it.0);
-                Observation { kind: ObservationType::Unknown, class: None, probability, hint, generation }
-            }
-        }
+        let given_present = given_present(&sums.probabilities)?;
+        let together = Together { presence: 1.0, given_present, closeness, second_closeness: None };
+        let first = self.head.first().classes();
+        let guess = given_present_top(&sums.guess);
+        Some(Said { head: Arc::clone(&self.head), together, hint: guess.and_then(|it| first.get(it)).cloned() })
     }
+}
+
+fn given_present_top(sums: &[f32]) -> Option<usize> {
+    let shares = given_present(sums)?;
+    (1..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))
 }
 
 fn kind_of(class: &Class) -> ObservationType {

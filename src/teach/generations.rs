@@ -239,7 +239,7 @@ impl Generations {
         let learned = self.learned(&manifest)?;
         let classes = manifest.classes.into_iter().map(|it| it.class).collect();
         let (sharpness, unknown) = (manifest.sharpness, manifest.unknown);
-        Ok(Head::taught(manifest.generation, classes, Taught { learned, sharpness, unknown, starter }))
+        Ok(Head::taught(manifest.generation, classes, Taught { learned, sharpness, unknown, both: None, starter }))
     }
 
     /// The head that serves.

@@ -14,6 +14,9 @@ use crate::capture::still;
 use crate::config::CameraConfig;
 use crate::domain::{Candidate, Embedding, Frame, Look, View};
 use crate::infer::featurizer::{Featurizer, FeaturizerError};
+use crate::infer::head::Head;
+use crate::infer::second::Second;
+use crate::infer::space::kind;
 use crate::metrics::Metrics;
 
 use super::label_file::{LabelRow, LabelledBurst};
@@ -52,7 +55,7 @@ pub fn look_through(
     burst: &LabelledBurst,
     root: &Path,
     gate: &CameraConfig,
-    featurizer: &mut Featurizer,
+    eyes: &mut Eyes,
     known: &dyn Fn(&[u8; 32]) -> bool,
 ) -> Result<Looked, FeaturizerError> {
     let mut looked = Looked::default();
@@ -101,12 +104,48 @@ pub fn look_through(
                 continue;
             };
             look.candidates.retain(|it: &Candidate| it.view != View::Empty);
-            let embeddings = featurizer.featurize(&look.candidates)?;
+            let embeddings = eyes.featurizer.featurize(&look.candidates)?;
             look.frame.fate.classified();
             looked.seen.push(Seen { row: row.clone(), sha256, at: look.frame.at, look, embeddings });
         }
     }
+    eyes.look_again(&mut looked.seen)?;
     Ok(looked)
+}
+
+/// What pictures are looked at with.
+pub struct Eyes {
+    /// Of every candidate.
+    pub featurizer: Featurizer,
+    /// Of the best, where there is one.
+    pub second: Option<Second>,
+    /// How many of a burst it looks at.
+    pub second_candidates: usize,
+    /// Says which are best.
+    pub starter: Head,
+}
+
+impl Eyes {
+    /// Lets the second featurizer look at the best candidate of each of the best pictures of a burst.
+    fn look_again(&mut self, seen: &mut [Seen]) -> Result<(), FeaturizerError> {
+        let Some(second) = &mut self.second else { return Ok(()) };
+        let best = |it: &Seen| {
+            let odds = |i: usize| {
+                let kind = kind(it.look.modality, it.look.candidates[i].view);
+                self.starter.opinion(&it.embeddings[i], kind).map_or(0.0, |it| it.log_odds)
+            };
+            let places = 0..it.look.candidates.len();
+            places.map(|i| (i, odds(i))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+        };
+        let best = seen.iter().enumerate().filter_map(|(at, it)| best(it).map(|(i, odds)| (at, i, odds)));
+        let mut best: Vec<(usize, usize, f32)> = best.collect();
+        best.sort_by(|a, b| b.2.total_cmp(&a.2));
+        for (at, i, _) in best.into_iter().take(self.second_candidates) {
+            let features = second.look(&seen[at].look.candidates[i..=i])?.pop();
+            seen[at].embeddings[i].second = features;
+        }
+        Ok(())
+    }
 }
 
 /// What became of a burst's pictures.

@@ -7,7 +7,7 @@ use crate::infer::unknown::Unknown;
 
 use super::fit::FitError;
 use super::logistic::Logistic;
-use super::recipe::{Choice, Recipe, answers_of, offsets};
+use super::recipe::{Choice, OutOfFold, Recipe, answers_of, offsets};
 use super::score::auroc;
 use super::taught::{Samples, Taught};
 use super::whitened::Scatter;
@@ -15,62 +15,72 @@ use super::whitened::Scatter;
 /// Share of the events of known species that may be called unknown.
 pub const FALSE_REJECTS: f64 = 0.05;
 /// What holds while there is nothing to learn it from.
-const PRIOR: Unknown = Unknown { of_distance: 4.0, of_doubt: 1.0, threshold: 3.5 };
+const PRIOR: Unknown = Unknown { of_distance: 4.0, of_doubt: 1.0, of_second: 0.0, threshold: 3.5 };
 /// Penalty of the two weights: they are few, and what they are fitted on is many events.
 const RIDGE: f64 = 1e-3;
 
 /// Where unknown begins, and how well that tells strangers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Border {
     /// The border.
     pub unknown: Unknown,
     /// Of the species left out in turn against the known events; none where there were none.
     pub auroc: Option<f64>,
-}
-
-/// An event as the border sees it.
-struct Point {
-    probability: f32,
-    closeness: f32,
-    /// Each species weighs the same, and so do strangers and known.
-    weight: f64,
+    /// What heads that were never taught an event's class say of it, before it is tempered.
+    pub strangers: Vec<OutOfFold>,
 }
 
 /// Finds the border for a head of that choice.
 pub fn border(taught: &Taught, samples: &Samples, choice: &Choice) -> Result<Border, FitError> {
-    let blank = taught.blank();
     let n_events = taught.n_events();
-    let point = |together: &Together, class: usize| {
-        let tempered = together.clone().tempered(choice.sharpness);
-        let probability = tempered.top().map_or(0.0, |it| tempered.given_present[it]);
-        Point { probability, closeness: together.closeness, weight: 1.0 / n_events[class] as f64 }
-    };
-    let of_animals = choice.out_of_fold.iter().filter(|it| Some(taught.events[it.event].class) != blank);
-    let known: Vec<Point> = of_animals.map(|it| point(&it.together, taught.events[it.event].class)).collect();
+    let classes: Vec<usize> =
+        (0..n_events.len()).filter(|&it| n_events[it] > 0 && Some(it) != taught.blank()).collect();
     let mut strangers = Vec::new();
-    let classes: Vec<usize> = (0..n_events.len()).filter(|&it| n_events[it] > 0 && Some(it) != blank).collect();
     // With one species left there is nothing that a stranger could be taken for.
     for &class in classes.iter().filter(|_| classes.len() > 2) {
-        for together in left_out(taught, samples, &choice.recipe, class)? {
-            strangers.push(point(&together, class));
-        }
+        strangers.extend(left_out(taught, samples, &choice.recipe, class)?);
     }
+    let tempered = |it: &OutOfFold| (it.event, it.together.clone().tempered(choice.sharpness));
+    let known = choice.out_of_fold.iter().map(tempered);
+    let (unknown, auroc) = drawn(taught, known, strangers.iter().map(tempered));
+    Ok(Border { unknown, auroc, strangers })
+}
+
+/// Draws the border between the answers to known events and to strangers, each with its event's place, as sure as they
+/// are right. Events in which nothing is are left out.
+pub(super) fn drawn(
+    taught: &Taught,
+    known: impl Iterator<Item = (usize, Together)>,
+    strangers: impl Iterator<Item = (usize, Together)>,
+) -> (Unknown, Option<f64>) {
+    let (blank, n_events) = (taught.blank(), taught.n_events());
+    let class = |event: usize| taught.events[event].class;
+    let point = |(event, together)| Point { together, weight: 1.0 / n_events[class(event)] as f64 };
+    let known: Vec<Point> = known.filter(|it| Some(class(it.0)) != blank).map(point).collect();
+    let strangers: Vec<Point> = strangers.map(point).collect();
     if known.is_empty() || strangers.is_empty() {
-        return Ok(Border { unknown: PRIOR, auroc: None });
+        return (PRIOR, None);
     }
     let unknown = Unknown { threshold: 0.0, ..weighed(&known, &strangers) };
-    let strangeness = |it: &Point| f64::from(unknown.strangeness(it.probability, it.closeness));
+    let strangeness = |it: &Point| f64::from(unknown.strangeness(&it.together));
     let mut of_known: Vec<f64> = known.iter().map(strangeness).collect();
     of_known.sort_by(f64::total_cmp);
     // The split-conformal quantile: of n known events, and one more, as many as may be are beyond it.
     let place = ((of_known.len() + 1) as f64 * (1.0 - FALSE_REJECTS)).ceil() as usize;
     let threshold = of_known[place.min(of_known.len()) - 1] as f32;
     let auroc = auroc(known.iter().map(strangeness), strangers.iter().map(strangeness));
-    Ok(Border { unknown: Unknown { threshold, ..unknown }, auroc })
+    (Unknown { threshold, ..unknown }, auroc)
+}
+
+/// An event as the border sees it.
+struct Point {
+    together: Together,
+    /// Each species weighs the same, and so do strangers and known.
+    weight: f64,
 }
 
 /// The events of a class as a head sees them that was never taught it.
-fn left_out(taught: &Taught, samples: &Samples, recipe: &Recipe, class: usize) -> Result<Vec<Together>, FitError> {
+fn left_out(taught: &Taught, samples: &Samples, recipe: &Recipe, class: usize) -> Result<Vec<OutOfFold>, FitError> {
     let is_of = |i: usize| taught.events[samples.event[i]].class == class;
     let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
     let cosines = Scatter::of(&rest).whitened(recipe.shrinkage)?.cosines(&asked.x);
@@ -80,7 +90,7 @@ fn left_out(taught: &Taught, samples: &Samples, recipe: &Recipe, class: usize) -
     events.dedup();
     let of = |event: usize| {
         let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
-        Together::of(own, taught.blank())
+        OutOfFold { event, together: Together::of(own, taught.blank()) }
     };
     Ok(events.into_iter().map(of).collect())
 }
@@ -88,18 +98,12 @@ fn left_out(taught: &Taught, samples: &Samples, recipe: &Recipe, class: usize) -
 /// The weights that tell strangers from known events best.
 fn weighed(known: &[Point], strangers: &[Point]) -> Unknown {
     let all: Vec<(&Point, usize)> = known.iter().map(|it| (it, 0)).chain(strangers.iter().map(|it| (it, 1))).collect();
-    let x = Mat::from_fn(all.len(), 2, |i, j| match j {
-        0 => f64::from(1.0 - all[i].0.closeness),
-        _ => f64::from(-all[i].0.probability.max(1e-6).ln()),
-    });
+    let x = Mat::from_fn(all.len(), 3, |i, j| f64::from(all[i].0.together.signs()[j]));
     let class: Vec<usize> = all.iter().map(|it| it.1).collect();
     let weight: Vec<f64> = all.iter().map(|it| it.0.weight).collect();
     let samples = Samples { x, event: (0..class.len()).collect(), class, weight, n_classes: 2 };
     let weights = Logistic::fit(&samples, RIDGE, None).weights();
     // Nothing is the less strange for being further away, or less sure.
-    Unknown {
-        of_distance: (weights[2] - weights[0]).max(0.0),
-        of_doubt: (weights[3] - weights[1]).max(0.0),
-        threshold: 0.0,
-    }
+    let of = |sign: usize| (weights[3 + sign] - weights[sign]).max(0.0);
+    Unknown { of_distance: of(0), of_doubt: of(1), of_second: of(2), threshold: 0.0 }
 }

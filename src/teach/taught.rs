@@ -52,6 +52,8 @@ pub struct TaughtView {
     pub view: View,
     /// `[dimension]`.
     pub features: Vec<f32>,
+    /// The second featurizer's, where it has seen this.
+    pub second: Option<Vec<f32>>,
 }
 
 impl Taught {

@@ -64,7 +64,7 @@ pub fn train(
     let featurizer = contract.identity();
     let store = Store::open_read(state_dir)?;
     let _lock = keep.then(|| generations.lock()).transpose()?;
-    let mut taught = store.taught(task, &featurizer)?;
+    let mut taught = store.taught(task, &featurizer, None)?;
     name(&mut taught.classes, contract);
     let labels_sha256 = hash(&taught, &featurizer);
     let serving = generations.current()?;

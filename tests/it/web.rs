@@ -73,7 +73,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         view: View::Whole,
         method: CaptureMethod::ActivityDetection,
         modality,
-        embedding: Embedding { features: vec![0.5; 4].into(), logits: None },
+        embedding: Embedding { features: vec![0.5; 4].into(), logits: None, second: None },
         score: 0.9,
         picture: true,
     };
@@ -95,7 +95,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         looks: 12,
         media: vec![keepsake.id],
     };
-    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake] }
+    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: None }
 }
 
 fn daemon(site: Site) -> (Daemon, Vec<Event>) {

@@ -40,6 +40,7 @@ impl Bench {
         let shown = |features: [f32; 2], odds: f32| Embedding {
             features: Arc::from(features.as_slice()),
             logits: Some(Arc::from([odds, 0.0].as_slice())),
+            second: None,
         };
         let embeddings = vec![shown([1.0, 0.0], -2.0), shown([1.0, turned], odds), shown([1.0, 0.01], -1.0)];
         look.candidates = vec![whole, cell, empty];

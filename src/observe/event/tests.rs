@@ -58,7 +58,7 @@ impl Script {
             fate: self.metrics.camera("trail").receive(),
         });
         self.number += 1;
-        let embedding = Embedding { features: vec![0.0].into(), logits: None };
+        let embedding = Embedding { features: vec![0.0].into(), logits: None, second: None };
         let novelty = Some(Novelty { distance: 0.1, excess, gain: 0.0 });
         let area = Area { x: 0.0, y: 0.0, width: 8.0, height: 8.0 };
         let mut candidates = vec![Candidate { view: View::Whole, cell: None, area, frame: Arc::clone(&frame) }];
@@ -79,6 +79,7 @@ impl Script {
                     guess: None,
                     log_odds: 0.0,
                     closeness: 1.0,
+                    second: None,
                 }),
             });
             candidates.push(Candidate { view: View::Crop, cell, area, frame: Arc::clone(&frame) });

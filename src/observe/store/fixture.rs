@@ -78,7 +78,7 @@ pub(crate) fn keepsake(frame: &Arc<Frame>, score: f32) -> Keepsake {
         view: View::Whole,
         method: CaptureMethod::ActivityDetection,
         modality: Modality::Infrared,
-        embedding: Embedding { features: vec![score, 1.0, -0.5].into(), logits: None },
+        embedding: Embedding { features: vec![score, 1.0, -0.5].into(), logits: None, second: None },
         score,
         picture: true,
     }
@@ -120,7 +120,7 @@ pub(crate) fn update(change: Change, class: &str, keepsakes: usize) -> EventUpda
         event.state = EventState::Ended;
     }
     let keepsakes = (0..keepsakes).map(|i| keepsake(&frame, 0.1 + i as f32 / 100.0)).collect();
-    EventUpdate { change, event, keepsakes }
+    EventUpdate { change, event, keepsakes, said: None }
 }
 
 /// In the test program itself: `None`. In a child of it: what it is there for.

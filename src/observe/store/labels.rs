@@ -76,8 +76,10 @@ impl Reader {
     ///
     /// What is said of a frame goes before what is said of its event; events of several species teach only by frames of
     /// which it is said which is which.
-    pub fn taught(&self, task: &str, featurizer: &str) -> Result<Taught, StoreError> {
-        self.read(|db| taught(db, task, featurizer))
+    ///
+    /// With each goes what `second`, the second featurizer, says of it, where it has seen it.
+    pub fn taught(&self, task: &str, featurizer: &str, second: Option<&str>) -> Result<Taught, StoreError> {
+        self.read(|db| taught(db, task, (featurizer, second)))
     }
 
     /// Every kept whole picture of which something is said, in the order of time.
@@ -119,7 +121,7 @@ struct Row {
     time_zone: String,
 }
 
-fn taught(db: &Connection, task: &str, featurizer: &str) -> rusqlite::Result<Taught> {
+fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>)) -> rusqlite::Result<Taught> {
     let sql = "SELECT e.id, e.camera, e.start_us, e.time_known, d.time_zone
                FROM events e JOIN deployments d ON d.id = e.deployment
                WHERE EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.task = ?1 AND a.withdrawn_us IS NULL)
@@ -137,7 +139,7 @@ fn taught(db: &Connection, task: &str, featurizer: &str) -> rusqlite::Result<Tau
     let mut events: Vec<(Row, Vec<Frame>)> = Vec::new();
     for row in rows {
         let row = row?;
-        let frames = frames(db, row.id, task, featurizer)?;
+        let frames = frames(db, row.id, task, featurizers)?;
         if !frames.is_empty() {
             events.push((row, frames));
         }
@@ -164,18 +166,24 @@ fn taught(db: &Connection, task: &str, featurizer: &str) -> rusqlite::Result<Tau
 }
 
 /// The frames of an event of which one class is said, and their vectors, in the order of time.
-fn frames(db: &Connection, event: Uuid, task: &str, featurizer: &str) -> rusqlite::Result<Vec<Frame>> {
+fn frames(
+    db: &Connection,
+    event: Uuid,
+    task: &str,
+    (featurizer, second): (&str, Option<&str>),
+) -> rusqlite::Result<Vec<Frame>> {
     let said = said(db, event, task)?;
     let one = |frame: Option<i64>| said.get(&frame).map(|it| if let [class] = &**it { Some(class) } else { None });
-    let sql = "SELECT m.captured_us, m.modality, m.view, v.vector FROM media m JOIN embeddings v ON v.media = m.id
+    let sql = "SELECT m.captured_us, m.modality, m.view, v.vector, s.vector FROM media m
+               JOIN embeddings v ON v.media = m.id
+               LEFT JOIN embeddings s ON s.media = m.id AND s.featurizer = ?3
                WHERE m.event = ?1 AND v.featurizer = ?2 ORDER BY m.captured_us, m.view DESC, m.x, m.y, m.width";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![event.as_bytes(), featurizer], |row| {
+    let rows = statement.query_map(params![event.as_bytes(), featurizer, second], |row| {
         let features = words::features(row.get_ref(3)?.as_blob()?);
-        Ok((
-            row.get::<_, i64>(0)?,
-            TaughtView { modality: words::parse(row, 1)?, view: words::parse(row, 2)?, features },
-        ))
+        let second = row.get_ref(4)?.as_blob_or_null()?.map(words::features);
+        let (modality, view) = (words::parse(row, 1)?, words::parse(row, 2)?);
+        Ok((row.get::<_, i64>(0)?, TaughtView { modality, view, features, second }))
     })?;
     let mut frames: Vec<(i64, String, Vec<TaughtView>)> = Vec::new();
     for row in rows {

@@ -21,6 +21,8 @@ pub(crate) struct Piece {
     pub(super) modality: Modality,
     pub(super) score: f32,
     pub(super) vector: Vec<u8>,
+    /// Identity of the second featurizer, and its vector.
+    pub(super) second: Option<(Arc<str>, Vec<u8>)>,
     pub(super) frame: Option<Arc<Frame>>,
 }
 
@@ -36,6 +38,7 @@ impl From<&Keepsake> for Piece {
             // A score that is no number is the worst.
             score: if it.score.is_nan() { 0.0 } else { it.score.clamp(0.0, 1.0) },
             vector: words::vector(&it.embedding.features),
+            second: it.embedding.second.as_ref().map(|it| (Arc::clone(&it.featurizer), words::vector(&it.features))),
             frame: it.picture.then(|| Arc::clone(&it.frame)),
         }
     }

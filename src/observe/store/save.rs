@@ -101,7 +101,7 @@ fn keep(
         kept = self::kept(writer.db(), row.event.id)?;
     }
     let plan = plan(shared, &kept, &new, |it| written.contains_key(&it.id));
-    let media = row.store(writer.db_mut(), &plan, &kept, &new, written)?;
+    let media = row.store(writer.db_mut(), &plan, &kept, (&new, pieces), written)?;
     settle(shared, writer, &plan, &kept, &new);
     Ok(media)
 }
@@ -237,7 +237,7 @@ impl Row<'_> {
         db: &mut Connection,
         plan: &Plan,
         kept: &HashMap<Uuid, Kept>,
-        new: &[&Piece],
+        (new, all): (&[&Piece], &[Piece]),
         written: &HashMap<Uuid, Written>,
     ) -> rusqlite::Result<Vec<Uuid>> {
         let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
@@ -260,6 +260,7 @@ impl Row<'_> {
             let picture = written.get(&piece.id);
             self.store_piece(&tx, piece, plan.vectors.contains(&piece.id), picture)?;
         }
+        all.iter().try_for_each(|it| store_second(&tx, it))?;
         let media = super::read::pictures(&tx, self.event.id)?;
         tx.commit()?;
         Ok(media)
@@ -367,4 +368,15 @@ impl Row<'_> {
         }
         Ok(())
     }
+}
+
+/// What the second featurizer says of a piece joins its first vector, whenever that came, and stays as long.
+fn store_second(db: &Connection, piece: &Piece) -> rusqlite::Result<()> {
+    let Some((featurizer, vector)) = &piece.second else { return Ok(()) };
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO embeddings (media, featurizer, vector)
+         SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM embeddings WHERE media = ?1)",
+    )?
+    .execute(params![piece.id.as_bytes(), &**featurizer, vector])
+    .map(drop)
 }

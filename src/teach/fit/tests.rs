@@ -37,7 +37,10 @@ impl World {
         let here = self.around(&self.places[class].clone(), 0.7);
         let mut frame = || {
             let features = self.around(&here, 0.3);
-            TaughtFrame { class, views: vec![TaughtView { modality: Modality::Colour, view: View::Whole, features }] }
+            TaughtFrame {
+                class,
+                views: vec![TaughtView { modality: Modality::Colour, view: View::Whole, features, second: None }],
+            }
         };
         let id = format!("{}-{nth}", NAMES[class]);
         TaughtEvent { group: id.clone(), id, class, camera: "gate".into(), frames: (0..4).map(|_| frame()).collect() }
@@ -115,8 +118,7 @@ fn what_was_never_taught_is_stranger_than_what_was() {
     let unknown = fitted.border.unknown;
     let mut is_unknown = |class: usize, nth: usize| {
         let together = together(&fitted, &world.event(class, nth));
-        let top = together.top().unwrap();
-        unknown.strangeness(together.given_present[top], together.closeness) > unknown.threshold
+        unknown.strangeness(&together) > unknown.threshold
     };
     let rejected = (0..100).filter(|nth| is_unknown(1 + nth % 4, 2_000 + nth)).count();
     let accepted = (0..100).filter(|nth| !is_unknown(5, 3_000 + nth)).count();

@@ -30,7 +30,7 @@ fn manifest(decision: Decision) -> Manifest {
         classes: vec![class("blank"), class("fox")],
         recipe: Recipe::PRIOR,
         sharpness: 1.25,
-        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, threshold: 3.0 },
+        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_second: 0.0, threshold: 3.0 },
         unknown_auroc: None,
         labels_sha256: "ab".into(),
         events: vec!["one".into()],

@@ -56,7 +56,7 @@ fn pictures_are_imported_once_and_a_later_label_supersedes() {
     assert_eq!(number(&db, "SELECT count(*) FROM events"), 1);
     assert_eq!(number(&db, "SELECT count(*) FROM answers"), 4, "what was said before is kept");
 
-    let taught = store.taught("species", FEATURIZER).unwrap();
+    let taught = store.taught("species", FEATURIZER, None).unwrap();
     let names: Vec<&str> = taught.classes.iter().map(|it| &*it.name).collect();
     assert_eq!(names, ["blank", "fox", "red fox"]);
     let [event] = &*taught.events else { panic!("{taught:?}") };
@@ -64,8 +64,8 @@ fn pictures_are_imported_once_and_a_later_label_supersedes() {
     assert_eq!(frames, [(2, 2), (0, 2), (1, 2)]);
     assert_eq!(event.frames[1].views[1].features, [2.0, 1.0, 1.0]);
     assert_eq!((event.class, &event.group), (1, &event.id), "of two alike the first by name; no day is known");
-    assert!(store.taught("species", "another").unwrap().events.is_empty());
-    assert!(store.taught("content", FEATURIZER).unwrap().events.is_empty());
+    assert!(store.taught("species", "another", None).unwrap().events.is_empty());
+    assert!(store.taught("content", FEATURIZER, None).unwrap().events.is_empty());
     // Imported pictures are no sightings of a camera.
     assert!(store.latest_events(10, None).unwrap().is_empty());
     assert_eq!(store.labelled().unwrap().len(), 3);
@@ -77,11 +77,11 @@ fn what_nobody_could_name_teaches_nothing_and_what_is_taken_back_neither() {
     let store = beside(dir.path());
     store.import(&event("e1", vec![picture(1, "unidentifiable"), picture(2, "fox")]), FEATURIZER).unwrap();
     store.import(&event("e2", vec![picture(3, "unknown")]), FEATURIZER).unwrap();
-    let taught = store.taught("species", FEATURIZER).unwrap();
+    let taught = store.taught("species", FEATURIZER, None).unwrap();
     assert_eq!((taught.events.len(), taught.events[0].frames.len()), (1, 1));
     let now = Timestamp::now().as_microsecond();
     raw(dir.path()).execute("UPDATE answers SET withdrawn_us = ?1", [now]).unwrap();
-    assert!(store.taught("species", FEATURIZER).unwrap().events.is_empty());
+    assert!(store.taught("species", FEATURIZER, None).unwrap().events.is_empty());
 }
 
 #[test]
@@ -93,5 +93,5 @@ fn what_people_have_labelled_stays_when_the_database_is_full() {
     let store = Store::open(dir.path(), &config, Arc::clone(&metrics)).unwrap();
     store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
     assert!(metrics.embeddings_deleted.get() > 0);
-    assert_eq!(store.taught("species", FEATURIZER).unwrap().events[0].frames[0].views.len(), 2);
+    assert_eq!(store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len(), 2);
 }

@@ -113,7 +113,7 @@ fn a_database_of_the_first_schema_is_taken_over() {
     let update = fixture::update(Change::Ended, "red fox", 1);
     store.save(&update, FEATURIZER).unwrap();
     assert_eq!(store.latest_events(1, None).unwrap()[0].event.id, update.event.id);
-    assert!(store.taught("species", FEATURIZER).unwrap().events.is_empty());
+    assert!(store.taught("species", FEATURIZER, None).unwrap().events.is_empty());
 }
 
 #[test]
