@@ -42,6 +42,7 @@ const FOLDER: &str = "heads";
 const CURRENT: &str = "current";
 const MANIFEST: &str = "head.json";
 const WEIGHTS: &str = "head.safetensors";
+const TRAINED: &str = "trained.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
@@ -140,6 +141,9 @@ pub struct Manifest {
     pub unknown: Unknown,
     /// AUROC of species left out in turn.
     pub unknown_auroc: Option<f64>,
+    /// How right heads of its recipe are on events that they were not fitted on; none where cross-validation had no events.
+    #[serde(default)]
+    pub held_out: Option<HeldOut>,
     /// Hash of the labels and vectors that it was fitted on.
     pub labels_sha256: String,
     /// The events that it was fitted on.
@@ -148,6 +152,20 @@ pub struct Manifest {
     pub weights_sha256: String,
     /// What the judge said.
     pub verdict: Verdict,
+}
+
+/// Scores by event, out of fold.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// Events.
+    pub events: usize,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Mean of the classes' recalls.
+    pub balanced_accuracy: f64,
+    /// Cross-entropy in nats, each class with the same weight.
+    pub log_loss: f64,
 }
 
 /// A class of a manifest.
@@ -281,6 +299,20 @@ impl Generations {
         };
         write().map_err(|source| failed(&self.folder(number), source))?;
         Ok(manifest)
+    }
+
+    /// What they are heads of.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    pub(super) fn seen_file(&self) -> PathBuf {
+        self.dir.join(TRAINED)
+    }
+
+    pub(super) fn put_seen(&self, json: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        disk::replace(&self.dir, TRAINED, json)
     }
 
     fn folder(&self, number: u32) -> PathBuf {

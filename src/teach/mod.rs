@@ -24,4 +24,7 @@ pub mod score;
 
 pub mod follow;
 pub mod generations;
+pub mod retrain;
 pub mod train;
+pub mod trial;
+pub mod waiting;

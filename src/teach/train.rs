@@ -1,7 +1,7 @@
 //! One training: fit a challenger on all labels, let the judge compare it with the head that serves, keep it, and make it
 //! serve if it is better. The daemon starts this as a child; on the command line it is the very same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -13,15 +13,17 @@ use crate::infer::contract::Contract;
 use crate::infer::learned::Learned;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
-use crate::observe::store::{Store, StoreError};
+use crate::observe::store::{Reader, Store, StoreError};
 
 use super::directions;
 use super::fit::{FitError, Fitted, fit};
 use super::folds::folds;
-use super::generations::{GenerationError, Generations, Manifest, TaughtClass};
-use super::judge::{Bout, Contest, Stated, Verdict};
+use super::generations::{GenerationError, Generations, HeldOut, Manifest, RolledBack, TaughtClass};
+use super::judge::{Bout, Contest, Decision, Stated, Verdict};
 use super::recipe::{OutOfFold, Recipe, cross_answers, loss};
-use super::taught::Taught;
+use super::taught::{Taught, TaughtEvent};
+use super::trial::relapse;
+use super::waiting::Seen;
 
 /// The recipes that this program knows, and how it chooses: another of these makes another head of the same labels.
 const METHOD: &str = "eyeshine head 1";
@@ -49,6 +51,8 @@ pub struct Trained {
     pub manifest: Option<Manifest>,
     /// The generation that serves now.
     pub serving: u32,
+    /// That the one that served before this training proved worse than the one before it.
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// Trains a task's head; with `keep` unset nothing is written.
@@ -61,20 +65,42 @@ pub fn train(
     keep: bool,
 ) -> Result<Trained, TrainError> {
     let generations = Generations::of(state_dir, task);
-    let featurizer = contract.identity();
     let store = Store::open_read(state_dir)?;
     let _lock = keep.then(|| generations.lock()).transpose()?;
+    // Counted first: what comes while this goes on waits for the next.
+    let labels = store.label_counts()?.remove(task).unwrap_or_default();
+    let seen = Seen { at: Timestamp::now(), labels };
+    let trained = train_on(&store, &generations, config, contract, cause, keep);
+    // Too few labels is an answer, as any other: it is asked again when there are others.
+    let too_few = |it: &TrainError| matches!(it, TrainError::Fit(FitError::NoLabels | FitError::OneClass { .. }));
+    if keep && trained.as_ref().map_or_else(too_few, |_| true) {
+        generations.set_seen(&seen)?;
+    }
+    trained
+}
+
+fn train_on(
+    store: &Reader,
+    generations: &Generations,
+    config: &TeachConfig,
+    contract: &Contract,
+    cause: &str,
+    keep: bool,
+) -> Result<Trained, TrainError> {
+    let (task, featurizer) = (generations.task(), contract.identity());
     let mut taught = store.taught(task, &featurizer)?;
     name(&mut taught.classes, contract);
     let labels_sha256 = hash(&taught, &featurizer);
-    let serving = generations.current()?;
-    if let Some(last) = generations.numbers()?.last()
-        && generations.manifest(*last)?.labels_sha256 == labels_sha256
-    {
-        return Ok(Trained { verdict: Verdict::unchanged(), manifest: None, serving });
+    let mut serving = generations.current()?;
+    let rolled_back = proven_worse(generations, serving, &taught, &featurizer, &config.protected)?;
+    if let Some(it) = &rolled_back {
+        serving = if keep { generations.roll_back_for(it)? } else { it.to };
+    }
+    if let Some(verdict) = same(generations, &labels_sha256)? {
+        return Ok(Trained { verdict, manifest: None, serving, rolled_back });
     }
     let fitted = fit(&taught)?;
-    let incumbent = incumbent(&generations, serving, &featurizer)?;
+    let incumbent = incumbent(generations, serving, &featurizer)?;
     let verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
     let n_events = taught.n_events();
     let manifest = Manifest {
@@ -94,21 +120,83 @@ pub fn train(
         sharpness: fitted.choice.sharpness,
         unknown: fitted.border.unknown,
         unknown_auroc: fitted.border.auroc,
+        held_out: held_out(&taught, &fitted),
         labels_sha256,
         events: taught.events.iter().map(|it| it.id.clone()).collect(),
         weights_sha256: String::new(),
         verdict: verdict.clone(),
     };
     if !keep {
-        return Ok(Trained { verdict, manifest: Some(manifest), serving });
+        return Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back });
+    }
+    // The verdict is about another head than that which serves now.
+    if generations.current()? != serving {
+        return Err(GenerationError::Overtaken { task: task.into() }.into());
     }
     let manifest = generations.add(manifest, &fitted.learned)?;
-    let number = manifest.generation.number;
     if verdict.is_promoted() {
-        generations.promote(number)?;
+        serving = manifest.generation.number;
+        generations.promote(serving)?;
     }
-    let serving = if verdict.is_promoted() { number } else { serving };
-    Ok(Trained { verdict, manifest: Some(manifest), serving })
+    generations.prune(config.keep_generations)?;
+    Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back })
+}
+
+/// Nothing new: the last generation that was trained here, or one that proved worse, has these very labels.
+fn same(generations: &Generations, labels_sha256: &str) -> Result<Option<Verdict>, GenerationError> {
+    let mut last = true;
+    for number in generations.numbers()?.into_iter().rev() {
+        let Ok(manifest) = generations.manifest(number) else { continue };
+        if manifest.verdict.decision == Decision::Imported {
+            continue;
+        }
+        let proved_worse = generations.rolled_back(number)?.is_some();
+        if manifest.labels_sha256 == labels_sha256 && (last || proved_worse) {
+            return Ok(Some(Verdict::unchanged()));
+        }
+        last = false;
+    }
+    Ok(None)
+}
+
+/// Whether the head that serves proved worse than the one before it, where the two can be compared.
+fn proven_worse(
+    generations: &Generations,
+    serving: u32,
+    taught: &Taught,
+    featurizer: &str,
+    protected: &[String],
+) -> Result<Option<RolledBack>, GenerationError> {
+    // A crash came between this and the pointer.
+    if let Some(again) = generations.rolled_back(serving)? {
+        return Ok(Some(again));
+    }
+    let Some(own) = incumbent(generations, serving, featurizer)? else { return Ok(None) };
+    let before = generations.before(serving)?;
+    let other = incumbent(generations, before, featurizer)?;
+    if before > 0 && other.is_none() {
+        return Ok(None);
+    }
+    Ok(relapse(taught, &own, other.as_ref(), protected))
+}
+
+/// Of its answers out of fold.
+fn held_out(taught: &Taught, fitted: &Fitted) -> Option<HeldOut> {
+    let choice = &fitted.choice;
+    let mut by: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for it in &choice.out_of_fold {
+        let class = taught.events[it.event].class;
+        let right = stated(taught, it, choice.sharpness).answer == class;
+        let entry = by.entry(class).or_default();
+        *entry = (entry.0 + f64::from(u8::from(right)), entry.1 + 1.0);
+    }
+    let events = choice.out_of_fold.len();
+    (events > 0).then(|| HeldOut {
+        events,
+        accuracy: by.values().map(|it| it.0).sum::<f64>() / events as f64,
+        balanced_accuracy: by.values().map(|it| it.0 / it.1).sum::<f64>() / by.len() as f64,
+        log_loss: choice.loss,
+    })
 }
 
 /// Scientific names, as far as the network has them by the same common name.
@@ -145,9 +233,9 @@ fn hash(taught: &Taught, featurizer: &str) -> String {
 }
 
 /// The head that serves, where people have taught it on this featurizer.
-struct Incumbent {
-    manifest: Manifest,
-    learned: Learned,
+pub(super) struct Incumbent {
+    pub(super) manifest: Manifest,
+    pub(super) learned: Learned,
 }
 
 fn incumbent(generations: &Generations, serving: u32, featurizer: &str) -> Result<Option<Incumbent>, GenerationError> {
@@ -169,12 +257,7 @@ fn contest(
     incumbent: Option<&Incumbent>,
     protected: &[String],
 ) -> Result<Contest, FitError> {
-    let blank = taught.blank();
-    let class = |it: &OutOfFold| taught.events[it.event].class;
-    let stated = |it: &OutOfFold, sharpness: f32| {
-        let tempered = it.together.clone().tempered(sharpness);
-        Stated { loss: loss(&tempered, class(it), blank), answer: tempered.answer(blank).unwrap_or(usize::MAX) }
-    };
+    let stated = |it: &OutOfFold, sharpness: f32| stated(taught, it, sharpness);
     let serving: Vec<Option<Stated>> = match incumbent {
         Some(incumbent) => {
             let answers = answers(taught, incumbent)?;
@@ -184,13 +267,11 @@ fn contest(
     };
     let bouts = fitted.choice.out_of_fold.iter().filter_map(|it| {
         let event = &taught.events[it.event];
-        let views: Vec<_> = event.frames.iter().flat_map(|it| &it.views).collect();
-        let n_infrared = views.iter().filter(|it| it.modality == Modality::Infrared).count();
         Some(Bout {
             class: event.class,
             group: event.group.clone(),
             camera: event.camera.clone(),
-            infrared: 2 * n_infrared > views.len(),
+            infrared: is_infrared(event),
             serving: serving[it.event]?,
             challenger: stated(it, fitted.choice.sharpness),
         })
@@ -226,21 +307,41 @@ fn answers(taught: &Taught, incumbent: &Incumbent) -> Result<Vec<Option<OutOfFol
         let at = it.event;
         answers[at] = Some(it);
     }
-    // Where each of its classes stands among those of the challenger.
-    let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
-    let places: Vec<Option<usize>> = incumbent.manifest.classes.iter().map(|it| place(&it.class.name)).collect();
-    for (event, it) in taught.events.iter().enumerate().filter(|(event, _)| !learned(*event)) {
-        let of_views = it.frames.iter().flat_map(|it| &it.views).map(|view| {
-            let answer = incumbent.learned.answer(&view.features, kind(view.modality, view.view));
-            let mut probabilities = vec![0.0; taught.classes.len()];
-            for (place, it) in places.iter().zip(&answer.probabilities) {
-                place.iter().for_each(|&place| probabilities[place] += it);
-            }
-            (probabilities, answer.closeness)
-        });
-        let of_views: Vec<(Vec<f32>, f32)> = of_views.collect();
-        let together = Together::of(of_views.iter().map(|it| (&*it.0, it.1)), taught.blank());
-        answers[event] = Some(OutOfFold { event, together });
+    for event in (0..taught.events.len()).filter(|event| !learned(*event)) {
+        answers[event] = Some(own_answer(taught, incumbent, event));
     }
     Ok(answers)
 }
+
+/// What a head says itself of an event, in the places of the labels' classes.
+pub(super) fn own_answer(taught: &Taught, incumbent: &Incumbent, event: usize) -> OutOfFold {
+    let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
+    let places: Vec<Option<usize>> = incumbent.manifest.classes.iter().map(|it| place(&it.class.name)).collect();
+    let views = taught.events[event].frames.iter().flat_map(|it| &it.views);
+    let of_views = views.map(|view| {
+        let answer = incumbent.learned.answer(&view.features, kind(view.modality, view.view));
+        let mut probabilities = vec![0.0; taught.classes.len()];
+        for (place, it) in places.iter().zip(&answer.probabilities) {
+            place.iter().for_each(|&place| probabilities[place] += it);
+        }
+        (probabilities, answer.closeness)
+    });
+    let of_views: Vec<(Vec<f32>, f32)> = of_views.collect();
+    OutOfFold { event, together: Together::of(of_views.iter().map(|it| (&*it.0, it.1)), taught.blank()) }
+}
+
+/// An answer beside the truth.
+pub(super) fn stated(taught: &Taught, it: &OutOfFold, sharpness: f32) -> Stated {
+    let (blank, class) = (taught.blank(), taught.events[it.event].class);
+    let tempered = it.together.clone().tempered(sharpness);
+    Stated { loss: loss(&tempered, class, blank), answer: tempered.answer(blank).unwrap_or(usize::MAX) }
+}
+
+/// Whether most of it was seen by infrared light.
+pub(super) fn is_infrared(event: &TaughtEvent) -> bool {
+    let views: Vec<_> = event.frames.iter().flat_map(|it| &it.views).collect();
+    2 * views.iter().filter(|it| it.modality == Modality::Infrared).count() > views.len()
+}
+
+#[cfg(test)]
+mod tests;

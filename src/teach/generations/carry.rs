@@ -170,3 +170,6 @@ fn sane(manifest: &Manifest, learned: &Learned, dimension: usize) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
