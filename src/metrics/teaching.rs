@@ -5,7 +5,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 use super::{counters, float_gauges, gauges};
 
 /// How a training can end, as far as a series is to be there before the first one.
-const VERDICTS: [&str; 5] = ["promoted", "refused", "unchanged", "rolled_back", "failed"];
+const VERDICTS: [&str; 6] = ["promoted", "refused", "unchanged", "rolled_back", "too_few", "failed"];
 
 /// Of training, and of how heads do in service.
 #[derive(Debug)]
@@ -16,7 +16,8 @@ pub struct Teaching {
     pub last_success: GaugeVec,
     /// `eyeshine_train_duration_seconds{task}`: what the last one took.
     pub duration: GaugeVec,
-    /// `eyeshine_train_verdicts_total{task,verdict}`; one training can roll back and promote.
+    /// `eyeshine_train_verdicts_total{task,verdict}`; one training can roll back and promote; `too_few`: there are labels
+    /// of one class alone, or none with a vector.
     pub verdicts: IntCounterVec,
     /// `eyeshine_labels_waiting{task}`: labels that no training has seen.
     pub waiting: IntGaugeVec,

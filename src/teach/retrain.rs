@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::clock::Clock;
@@ -71,6 +72,8 @@ struct Task {
     growing: Option<Instant>,
     failures: u32,
     not_before: Option<Instant>,
+    /// When labels had been seen last, as the training that goes on began.
+    seen: Timestamp,
 }
 
 /// What is read of a training's answer.
@@ -199,7 +202,7 @@ impl Retrainer {
 
     fn start(&mut self, at: usize, cause: &str) {
         let task = &mut self.tasks[at];
-        task.growing = None;
+        (task.growing, task.seen) = (None, task.generations.seen().at);
         tracing::info!(task = task.name, cause, "training");
         let began = self.clock.now().as_microsecond() as f64 / 1e6;
         self.metrics.teaching.last_run.with_label_values(&[&task.name]).set(began);
@@ -218,6 +221,11 @@ impl Retrainer {
         });
         let answer = match answer {
             Ok(answer) => answer,
+            // It read the labels, and there was no head to be had of them: others are waited for, and no failure.
+            Err(why) if self.tasks[at].generations.seen().at != self.tasks[at].seen => {
+                tracing::info!(task = name, "no head yet: {why}");
+                return teaching.count(&name, "too_few");
+            }
             Err(why) => return self.fail(at, &why),
         };
         if let Some(it) = &answer.rolled_back {
@@ -270,6 +278,7 @@ impl Task {
             growing: None,
             failures: 0,
             not_before: None,
+            seen: Timestamp::default(),
         }
     }
 }
@@ -302,3 +311,6 @@ fn show(gauge: &prometheus::GaugeVec, labels: &[&str], value: Option<f64>) {
         None => drop(gauge.remove_label_values(labels)),
     }
 }
+
+#[cfg(test)]
+mod tests;
