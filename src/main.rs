@@ -90,6 +90,9 @@ enum Command {
         /// Says what would become of it, and keeps nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Why now: stands in the generation.
+        #[arg(long, value_name = "WORDS", default_value = "command line")]
+        cause: String,
         /// The answer as JSON.
         #[arg(long)]
         json: bool,
@@ -179,7 +182,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let config = load::load(path.as_deref(), overrides).inspect_err(|_| logging::begin("info"))?;
     if let Command::Run { duration, .. } = command {
         logging::begin(&config.log.filter);
-        run(&config, duration, |_| Told::default())?;
+        run(&config, path.as_deref(), duration, |_| Told::default())?;
         return Ok(Exit::Done);
     }
     logging::begin("warn");
@@ -190,7 +193,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             label::import(&config, &file, &table, root.as_deref(), &labeller)?
         }
         Command::Label(LabelCommand::Export { table }) => label::export(&config, &table).map(|()| true)?,
-        Command::Train { task, dry_run, json } => train_head(&config, &task, dry_run, json).map(|()| true)?,
+        Command::Train { task, dry_run, cause, json } => {
+            train_head(&config, &task, &cause, dry_run, json).map(|()| true)?
+        }
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
         Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,

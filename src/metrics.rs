@@ -1,5 +1,7 @@
 //! Every metric by name, in one place: typed handles over an owned Prometheus registry.
 
+mod teaching;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +10,8 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+
+pub use teaching::Teaching;
 
 /// Why a frame ended at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,13 @@ impl CameraState {
     }
 }
 
+/// A fifth apart, so that a quantile says whether frames take a quarter longer.
+const LATENCY_SECS: [f64; 39] = [
+    0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.0075, 0.009, 0.011, 0.013, 0.016, 0.019, 0.023, 0.028, 0.033, 0.04,
+    0.048, 0.058, 0.07, 0.084, 0.1, 0.12, 0.145, 0.175, 0.21, 0.25, 0.3, 0.36, 0.43, 0.52, 0.62, 0.75, 0.9, 1.1, 1.5,
+    2.0, 3.0, 5.0, 10.0,
+];
+
 /// All metrics of a daemon.
 #[derive(Debug)]
 pub struct Metrics {
@@ -103,6 +114,8 @@ pub struct Metrics {
     pub events_open: IntGauge,
     /// `eyeshine_head_info{task,generation,featurizer}` = 1.
     pub head_info: IntGaugeVec,
+    /// Of training, and of how heads do in service.
+    pub teaching: Teaching,
     /// `eyeshine_build_info{version,onnxruntime,gstreamer}` = 1.
     pub build_info: IntGaugeVec,
     /// `eyeshine_ready`: 1 once models are loaded and the store is writable.
@@ -185,6 +198,7 @@ impl Metrics {
             events: counters(&r, "eyeshine_events_total", "Ended events, by what was observed.", &["task", "class"]),
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
+            teaching: Teaching::new(&r),
             build_info: gauges(&r, "eyeshine_build_info", "What runs.", &["version", "onnxruntime", "gstreamer"]),
             ready: gauge(&r, "eyeshine_ready", "1 once models are loaded and the store is writable."),
             batch_size: histogram(
@@ -202,7 +216,12 @@ impl Metrics {
                 "Ended events that the second featurizer has seen, skipped because it was behind, or failed at.",
                 &["outcome"],
             ),
-            frame_latency: seconds(&r, "eyeshine_frame_latency_seconds", "From a frame's arrival to its prediction."),
+            frame_latency: histogram(
+                &r,
+                "eyeshine_frame_latency_seconds",
+                "From a frame's arrival to its prediction.",
+                &LATENCY_SECS,
+            ),
             queue_depth: gauges(&r, "eyeshine_queue_depth", "What waits in a queue.", &["queue"]),
             queue_capacity: gauges(&r, "eyeshine_queue_capacity", "What a queue can hold.", &["queue"]),
             store_errors: counters(&r, "eyeshine_store_errors_total", "Writes to the store that failed.", &["reason"]),

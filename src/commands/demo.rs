@@ -85,7 +85,7 @@ fn live(
     }
     let seen = Seen::default();
     let also = seen.clone();
-    run(&config, arguments.duration, move |_| Told(vec![Box::new(also)]))?;
+    run(&config, path, arguments.duration, move |_| Told(vec![Box::new(also)]))?;
     let events = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((reserve.truth(), seen_since(reserve.began(), &events), reserve.began()))
 }

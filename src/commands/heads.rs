@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::commands::train::known;
 use crate::commands::unless_gone;
 use crate::config::Config;
-use crate::infer::models;
+use crate::infer::models::Contracts;
 use crate::teach::generations::Generations;
 
 /// What is asked of the generations.
@@ -60,7 +60,7 @@ pub fn heads(config: &Config, task: &str, ask: Ask) -> anyhow::Result<()> {
             format!("generation {number} of {task} stands in {}\n", file.display())
         }
         Ask::Import { file } => {
-            let contract = models::contracts(&config.models)?.0;
+            let contract = Contracts::load(&config.models)?.first;
             let it = generations.import(&file, &contract.identity(), contract.featurizer.dimension)?;
             let number = it.generation.number;
             format!("generation {number} of {task}: {}; `eyeshine heads promote {number}` makes it serve\n", it.cause)

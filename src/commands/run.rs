@@ -1,5 +1,6 @@
 //! `eyeshine run`: the daemon. Everything that may refuse to start does so before the first camera is opened.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::pipeline::{House, Pipeline};
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
+use crate::teach::retrain::{Program, Retrainer};
 use crate::web;
 
 /// After the first signal everything in flight is finished within this; then the process ends as it is.
@@ -30,8 +32,14 @@ const GRACE: Duration = Duration::from_millis(4_800);
 #[derive(Default)]
 pub struct Told(pub Vec<Box<dyn Sink>>);
 
-/// Runs until told to end, or for a while. `told` is asked once everything that may refuse has not.
-pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metrics) -> Told) -> anyhow::Result<()> {
+/// Runs until told to end, or for a while. `path` is where the configuration stands; `told` is asked once everything that
+/// may refuse has not.
+pub fn run(
+    config: &Config,
+    path: Option<&Path>,
+    duration: Option<Duration>,
+    told: impl FnOnce(&Metrics) -> Told,
+) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,6 +56,9 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     }
     let starter = Arc::new(models.starter());
     let heads = Arc::new(ArcSwap::new(Arc::clone(&starter)));
+    let program = Program { config: path.map(Path::to_owned), state_dir: config.state.dir.clone() };
+    let reader = Store::reader(&config.state.dir);
+    let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let generations = Generations::of(&config.state.dir, &starter.generation().task);
     let identity = models.contract.identity();
@@ -65,7 +76,8 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     })?;
     say_what_runs(&metrics, &models);
     let (following, running) = bounded(0);
-    let follower = follower.spawn(running).context("no thread")?;
+    let follower = follower.spawn(running.clone()).context("no thread")?;
+    let retrainer = retrainer.spawn(running).context("no thread")?;
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
     let shown = web::Shown {
         metrics: Arc::clone(&metrics),
@@ -83,7 +95,7 @@ pub fn run(config: &Config, duration: Option<Duration>, told: impl FnOnce(&Metri
     notify(&[NotifyState::Stopping]);
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     drop(following);
-    let _ = follower.join();
+    let _ = (follower.join(), retrainer.join());
     pipeline.drain();
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::commands::unless_gone;
 use crate::config::Config;
-use crate::infer::models;
-use crate::teach::generations::Manifest;
+use crate::infer::models::Contracts;
+use crate::teach::generations::{Manifest, RolledBack};
 use crate::teach::judge::Verdict;
 use crate::teach::train::{Trained, train};
 
@@ -20,16 +20,18 @@ struct Answer<'a> {
     verdict: &'a Verdict,
     serving: u32,
     generation: Option<&'a Manifest>,
+    rolled_back: Option<&'a RolledBack>,
 }
 
 /// Trains a task's head; with `dry_run` nothing is kept. A refused challenger is an answer, no error.
-pub fn train_head(config: &Config, task: &str, dry_run: bool, json: bool) -> anyhow::Result<()> {
+pub fn train_head(config: &Config, task: &str, cause: &str, dry_run: bool, json: bool) -> anyhow::Result<()> {
     known(config, task)?;
-    let (contract, _) = models::contracts(&config.models)?;
-    let trained = train(&config.state.dir, &config.teach, &contract, task, "command line", !dry_run)?;
+    let contracts = Contracts::load(&config.models)?;
+    let trained = train(&config.state.dir, &config.teach, &contracts, task, cause, !dry_run)?;
     let said = if json {
-        let Trained { verdict, manifest, serving } = &trained;
-        let answer = Answer { task, verdict, serving: *serving, generation: manifest.as_ref() };
+        let Trained { verdict, manifest, serving, rolled_back } = &trained;
+        let (generation, rolled_back) = (manifest.as_ref(), rolled_back.as_ref());
+        let answer = Answer { task, verdict, serving: *serving, generation, rolled_back };
         serde_json::to_string(&answer).context("JSON")? + "\n"
     } else {
         text(task, &trained)
@@ -46,6 +48,9 @@ pub fn known(config: &Config, task: &str) -> anyhow::Result<()> {
 
 fn text(task: &str, trained: &Trained) -> String {
     let mut text = String::new();
+    if let Some(it) = &trained.rolled_back {
+        let _ = writeln!(text, "{task}: generation {} is rolled back: {}", it.generation, it.reason);
+    }
     let word = format!("{:?}", trained.verdict.decision).to_lowercase();
     let _ = writeln!(text, "{task}: {word}: {}", trained.verdict.reason);
     if let Some(it) = &trained.manifest {

@@ -49,10 +49,21 @@ impl Models {
     }
 }
 
-/// The featurizer's contract and the second's, for those who look at no picture.
-pub fn contracts(config: &ModelsConfig) -> Result<(Contract, Option<Contract>), ModelsError> {
-    let dir = folder(&config.dir)?;
-    Ok((Contract::load(&dir, &config.featurizer)?, second(config, &dir)?))
+/// The featurizers' contracts, for those who look at no picture.
+#[derive(Debug, Clone)]
+pub struct Contracts {
+    /// The featurizer's.
+    pub first: Contract,
+    /// The second's, where there is one.
+    pub second: Option<Contract>,
+}
+
+impl Contracts {
+    /// Loads what the config names.
+    pub fn load(config: &ModelsConfig) -> Result<Contracts, ModelsError> {
+        let dir = folder(&config.dir)?;
+        Ok(Contracts { first: Contract::load(&dir, &config.featurizer)?, second: second(config, &dir)? })
+    }
 }
 
 fn second(config: &ModelsConfig, dir: &Path) -> Result<Option<Contract>, ContractError> {

@@ -1,11 +1,14 @@
 //! A head from what was taught: deterministic, from scratch, in seconds.
 
+use std::collections::BTreeMap;
+
 use crate::infer::learned::Learned;
 
+use super::both::{FittedBoth, both};
 use super::directions;
 use super::folds::folds;
 use super::logistic::Logistic;
-use super::recipe::{Choice, Recipe, choose, offsets};
+use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets};
 use super::strangers::{Border, border};
 use super::taught::Taught;
 use super::whitened::Scatter;
@@ -42,9 +45,9 @@ pub enum FitError {
     Numbers(&'static str),
 }
 
-/// A head, and how it was found.
+/// A head on one featurizer's vectors, and how it was found.
 #[derive(Debug, Clone)]
-pub struct Fitted {
+pub struct Alone {
     /// What it computes.
     pub learned: Learned,
     /// The recipe, its sharpness, and its answers out of fold.
@@ -53,8 +56,41 @@ pub struct Fitted {
     pub border: Border,
 }
 
+/// A head.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// On the first featurizer's vectors.
+    pub alone: Alone,
+    /// With the second's, where that has seen enough.
+    pub both: Option<FittedBoth>,
+}
+
+impl Fitted {
+    /// Its answers to the events that its parts were not fitted on, as sure as they are right.
+    pub fn out_of_fold(&self) -> Vec<OutOfFold> {
+        let tempered = |it: &OutOfFold, sharpness: f32| OutOfFold {
+            event: it.event,
+            together: it.together.clone().tempered(sharpness),
+        };
+        let choice = &self.alone.choice;
+        let mut by_event: BTreeMap<usize, OutOfFold> =
+            choice.out_of_fold.iter().map(|it| (it.event, tempered(it, choice.sharpness))).collect();
+        if let Some(both) = &self.both {
+            by_event.extend(both.out_of_fold.iter().map(|it| (it.event, tempered(it, both.sharpness))));
+        }
+        by_event.into_values().collect()
+    }
+}
+
 /// Fits a head. The same events give the same head, bit for bit.
 pub fn fit(taught: &Taught) -> Result<Fitted, FitError> {
+    let alone = alone(taught)?;
+    let both = both(taught, &alone)?;
+    Ok(Fitted { alone, both })
+}
+
+/// Fits a head on the first vectors alone.
+pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     check(taught)?;
     let space = directions::space(taught)?;
     let samples = taught.samples(&space);
@@ -77,7 +113,7 @@ pub fn fit(taught: &Taught) -> Result<Fitted, FitError> {
         space,
     };
     let border = border(taught, &samples, &choice)?;
-    Ok(Fitted { learned, choice, border })
+    Ok(Alone { learned, choice, border })
 }
 
 fn check(taught: &Taught) -> Result<(), FitError> {

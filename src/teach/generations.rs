@@ -17,15 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Class, Generation};
+use crate::infer::both::Both;
 use crate::infer::head::{Head, Taught};
 use crate::infer::learned::Learned;
-use crate::infer::space::{N_KINDS, Space};
 use crate::infer::unknown::Unknown;
 
 use super::judge::Verdict;
@@ -35,13 +33,16 @@ pub mod carry;
 mod disk;
 mod kept;
 mod served;
+mod weights;
 
 pub use served::RolledBack;
+pub use weights::Weights;
 
 const FOLDER: &str = "heads";
 const CURRENT: &str = "current";
 const MANIFEST: &str = "head.json";
 const WEIGHTS: &str = "head.safetensors";
+const TRAINED: &str = "trained.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
@@ -140,6 +141,12 @@ pub struct Manifest {
     pub unknown: Unknown,
     /// AUROC of species left out in turn.
     pub unknown_auroc: Option<f64>,
+    /// What it has of the second featurizer, where that had seen enough.
+    #[serde(default)]
+    pub second: Option<SecondPart>,
+    /// How right heads of its recipe are on events that they were not fitted on; none where cross-validation had no events.
+    #[serde(default)]
+    pub held_out: Option<HeldOut>,
     /// Hash of the labels and vectors that it was fitted on.
     pub labels_sha256: String,
     /// The events that it was fitted on.
@@ -148,6 +155,47 @@ pub struct Manifest {
     pub weights_sha256: String,
     /// What the judge said.
     pub verdict: Verdict,
+}
+
+/// Scores by event, out of fold.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// Events.
+    pub events: usize,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Mean of the classes' recalls.
+    pub balanced_accuracy: f64,
+    /// Cross-entropy in nats, each class with the same weight.
+    pub log_loss: f64,
+}
+
+/// What a head of both featurizers has of the second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondPart {
+    /// Identity of the second featurizer.
+    pub featurizer: String,
+    /// How its part was made.
+    pub recipe: Recipe,
+    /// How much it says, 0..=1.
+    pub share: f32,
+    /// How sharp an answer of both is.
+    pub sharpness: f32,
+    /// Where unknown begins for events that both have seen.
+    pub unknown: Unknown,
+    /// AUROC of species left out in turn.
+    pub unknown_auroc: Option<f64>,
+}
+
+impl Manifest {
+    /// The second's part of the head, of its numbers.
+    pub(super) fn both(&self, second: Option<Learned>) -> Option<Both> {
+        let (it, learned) = self.second.as_ref().zip(second)?;
+        let featurizer = it.featurizer.as_str().into();
+        Some(Both { featurizer, learned, share: it.share, sharpness: it.sharpness, unknown: it.unknown })
+    }
 }
 
 /// A class of a manifest.
@@ -236,10 +284,11 @@ impl Generations {
                 serving: featurizer.into(),
             });
         }
-        let learned = self.learned(&manifest)?;
+        let Weights { first: learned, second } = self.weights(&manifest)?;
+        let both = manifest.both(second);
         let classes = manifest.classes.into_iter().map(|it| it.class).collect();
         let (sharpness, unknown) = (manifest.sharpness, manifest.unknown);
-        Ok(Head::taught(manifest.generation, classes, Taught { learned, sharpness, unknown, both: None, starter }))
+        Ok(Head::taught(manifest.generation, classes, Taught { learned, sharpness, unknown, both, starter }))
     }
 
     /// The head that serves.
@@ -251,21 +300,21 @@ impl Generations {
     }
 
     /// The numbers of a generation.
-    pub fn learned(&self, manifest: &Manifest) -> Result<Learned, GenerationError> {
+    pub fn weights(&self, manifest: &Manifest) -> Result<Weights, GenerationError> {
         let path = self.folder(manifest.generation.number).join(WEIGHTS);
         let bytes = fs::read(&path).map_err(|source| failed(&path, source))?;
         if hex(&bytes) != manifest.weights_sha256 {
             return Err(damaged(&path, "its hash is not that of its manifest".into()));
         }
-        from_bytes(&bytes, manifest).map_err(|why| damaged(&path, why))
+        Weights::from_bytes(&bytes, manifest).map_err(|why| damaged(&path, why))
     }
 
     /// Writes a generation of the next number, whole or not at all; it does not serve yet. `manifest.generation` and
     /// `manifest.weights_sha256` are set here.
-    pub fn add(&self, mut manifest: Manifest, learned: &Learned) -> Result<Manifest, GenerationError> {
+    pub fn add(&self, mut manifest: Manifest, weights: &Weights) -> Result<Manifest, GenerationError> {
         let number = self.next()?;
         manifest.generation = Generation { task: self.task.as_str().into(), number };
-        let weights = to_bytes(learned).map_err(|why| damaged(&self.dir, why))?;
+        let weights = weights.to_bytes().map_err(|why| damaged(&self.dir, why))?;
         manifest.weights_sha256 = hex(&weights);
         let json = serde_json::to_vec_pretty(&manifest).map_err(|error| damaged(&self.dir, error.to_string()))?;
         // A folder that a crash left unfinished has no number, and makes room here.
@@ -281,6 +330,20 @@ impl Generations {
         };
         write().map_err(|source| failed(&self.folder(number), source))?;
         Ok(manifest)
+    }
+
+    /// What they are heads of.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    pub(super) fn seen_file(&self) -> PathBuf {
+        self.dir.join(TRAINED)
+    }
+
+    pub(super) fn put_seen(&self, json: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        disk::replace(&self.dir, TRAINED, json)
     }
 
     fn folder(&self, number: u32) -> PathBuf {
@@ -299,56 +362,6 @@ fn damaged(path: &Path, why: String) -> GenerationError {
 /// SHA-256, hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
-}
-
-fn to_bytes(learned: &Learned) -> Result<Vec<u8>, String> {
-    let (n, k, d) = (learned.n_classes(), learned.space.directions(), learned.space.dimension);
-    let bytes = |it: &[f32]| it.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    let tensors: Vec<(&str, Vec<usize>, Vec<u8>)> = vec![
-        ("space.means", vec![N_KINDS, d], bytes(&learned.space.means)),
-        ("space.basis", vec![k, d], bytes(&learned.space.basis)),
-        ("whitening", vec![k, k], bytes(&learned.whitening)),
-        ("means", vec![n, k], bytes(&learned.means)),
-        ("weights", vec![n, k], bytes(&learned.weights)),
-        ("bias", vec![n], bytes(&learned.bias)),
-        ("shares", vec![n], bytes(&learned.shares)),
-        ("offsets", vec![n], bytes(&learned.offsets)),
-        ("cosine_scale", vec![1], bytes(&[learned.sharpness])),
-    ];
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|it| (*name, it)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
-    safetensors::serialize(views, None).map_err(|error| error.to_string())
-}
-
-fn from_bytes(bytes: &[u8], manifest: &Manifest) -> Result<Learned, String> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, String> {
-        let tensor = tensors.tensor(name).map_err(|error| error.to_string())?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            return Err(format!("{name} is {:?} {:?}, not float32 {shape:?}", tensor.dtype(), tensor.shape()));
-        }
-        Ok(tensor.data().as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect())
-    };
-    let basis = tensors.tensor("space.basis").map_err(|error| error.to_string())?;
-    let [k, dimension] = *basis.shape() else { return Err("space.basis has other than two sides".into()) };
-    let n = manifest.classes.len();
-    Ok(Learned {
-        space: Space {
-            means: read("space.means", &[N_KINDS, dimension])?,
-            basis: read("space.basis", &[k, dimension])?,
-            dimension,
-        },
-        whitening: read("whitening", &[k, k])?,
-        means: read("means", &[n, k])?,
-        sharpness: read("cosine_scale", &[1])?[0],
-        weights: read("weights", &[n, k])?,
-        bias: read("bias", &[n])?,
-        shares: read("shares", &[n])?,
-        offsets: read("offsets", &[n])?,
-    })
 }
 
 #[cfg(test)]

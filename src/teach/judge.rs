@@ -21,7 +21,7 @@ const MAX_RECALL: f64 = 0.10;
 /// Accuracy at a camera, or by infrared, of at least `MANY_THERE` events.
 const MAX_PLACE: f64 = 0.05;
 /// Of a class of fewer events no interval says anything: then single events count.
-const MANY: usize = 8;
+pub(super) const MANY: usize = 8;
 const MANY_THERE: usize = 20;
 /// Classes of fewer events are judged by the harm to the others alone.
 const FEW: usize = 3;
@@ -201,7 +201,7 @@ impl Contest {
     }
 }
 
-fn check(name: &str, difference: f64, bound: f64, limit: f64, more_is_better: bool) -> Check {
+pub(super) fn check(name: &str, difference: f64, bound: f64, limit: f64, more_is_better: bool) -> Check {
     let passed = if more_is_better { bound >= limit } else { bound <= limit };
     Check { name: name.into(), passed, difference, bound, limit }
 }
@@ -227,7 +227,7 @@ fn places(bouts: &[&Bout]) -> Vec<Check> {
 }
 
 /// The same number of groups, drawn with replacement; always the same draws.
-fn resamples<'a>(bouts: &[&'a Bout]) -> Vec<Vec<&'a Bout>> {
+pub(super) fn resamples<'a>(bouts: &[&'a Bout]) -> Vec<Vec<&'a Bout>> {
     let mut groups: BTreeMap<&str, Vec<&'a Bout>> = BTreeMap::new();
     bouts.iter().for_each(|it| groups.entry(&it.group).or_default().push(it));
     let groups: Vec<Vec<&Bout>> = groups.into_values().collect();
@@ -236,7 +236,7 @@ fn resamples<'a>(bouts: &[&'a Bout]) -> Vec<Vec<&'a Bout>> {
     (0..RESAMPLES).map(|_| draw()).collect()
 }
 
-fn quantile(resamples: &[Vec<&Bout>], figure: &impl Fn(&[&Bout]) -> f64, at: f64) -> f64 {
+pub(super) fn quantile(resamples: &[Vec<&Bout>], figure: &impl Fn(&[&Bout]) -> f64, at: f64) -> f64 {
     let mut figures: Vec<f64> = resamples.iter().map(|it| figure(it)).filter(|it| it.is_finite()).collect();
     figures.sort_by(f64::total_cmp);
     let place = (at * figures.len() as f64) as usize;
@@ -244,7 +244,7 @@ fn quantile(resamples: &[Vec<&Bout>], figure: &impl Fn(&[&Bout]) -> f64, at: f64
 }
 
 /// Each class with the same weight.
-fn balanced_loss(bouts: &[&Bout], of: impl Fn(&Bout) -> Stated) -> f64 {
+pub(super) fn balanced_loss(bouts: &[&Bout], of: impl Fn(&Bout) -> Stated) -> f64 {
     let mut by: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for it in bouts {
         let entry = by.entry(it.class).or_default();
@@ -267,7 +267,7 @@ fn macro_f1(bouts: &[&Bout], classes: &[usize], of: impl Fn(&Bout) -> Stated) ->
     there.iter().map(|it| 2.0 * it[2] / (it[0] + it[1])).sum::<f64>() / there.len().max(1) as f64
 }
 
-fn recall(bouts: &[&Bout], class: usize, of: impl Fn(&Bout) -> Stated) -> f64 {
+pub(super) fn recall(bouts: &[&Bout], class: usize, of: impl Fn(&Bout) -> Stated) -> f64 {
     let (mut n, mut hits) = (0.0, 0.0);
     for it in bouts.iter().filter(|it| it.class == class) {
         n += 1.0;

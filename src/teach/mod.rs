@@ -15,6 +15,7 @@ pub mod folds;
 pub mod logistic;
 pub mod whitened;
 
+pub mod both;
 pub mod fit;
 pub mod recipe;
 pub mod strangers;
@@ -24,4 +25,7 @@ pub mod score;
 
 pub mod follow;
 pub mod generations;
+pub mod retrain;
 pub mod train;
+pub mod trial;
+pub mod waiting;

@@ -89,7 +89,7 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
     };
     let best = |recipes: Vec<Recipe>| {
         let tried = recipes.into_iter().map(trial);
-        tried.min_by(|a, b| a.loss.total_cmp(&b.loss)).map(|it| it.recipe).unwrap_or(Recipe::PRIOR)
+        tried.min_by(|a, b| a.losses.loss.total_cmp(&b.losses.loss)).map(|it| it.recipe).unwrap_or(Recipe::PRIOR)
     };
     let cosines = Recipe::SHRINKAGES.iter().flat_map(|&shrinkage| {
         Recipe::COSINE_SCALES.map(|cosine_scale| Recipe { shrinkage, cosine_scale, share: 0.0, ..Recipe::PRIOR })
@@ -98,12 +98,12 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
     let likely = best(Recipe::RIDGES.map(|ridge| Recipe { ridge, share: 1.0, ..near }).to_vec());
     let found = trial(best(Recipe::SHARES.map(|share| Recipe { share, ..likely }).to_vec()));
     let prior = trial(Recipe::PRIOR);
-    let chosen = if prior.is_as_good_as(&found) { prior } else { found };
+    let chosen = if prior.losses.is_as_good_as(&found.losses) { prior } else { found };
     Ok(Choice {
         recipe: chosen.recipe,
-        sharpness: chosen.sharpness,
+        sharpness: chosen.losses.sharpness,
         out_of_fold: chosen.out_of_fold,
-        loss: chosen.loss,
+        loss: chosen.losses.loss,
     })
 }
 
@@ -172,13 +172,8 @@ fn put(to: &mut Mat<f64>, rows: &[usize], from: &Mat<f64>) {
 /// A recipe and what it said of the events.
 struct Trial {
     recipe: Recipe,
-    sharpness: f32,
     out_of_fold: Vec<OutOfFold>,
-    /// `[out_of_fold]`: each event's loss …
-    losses: Vec<f64>,
-    /// … and weight; they sum to 1.
-    weights: Vec<f64>,
-    loss: f64,
+    losses: Losses,
 }
 
 impl Trial {
@@ -189,16 +184,35 @@ impl Trial {
         recipe: Recipe,
         answers: &[(Vec<f32>, f32)],
     ) -> Trial {
-        let blank = taught.blank();
         let mut of_event: Vec<Vec<usize>> = vec![Vec::new(); taught.events.len()];
         samples.event.iter().enumerate().for_each(|(i, &event)| of_event[event].push(i));
         let asked = (0..taught.events.len()).filter(|&it| folds[it].is_some() && !of_event[it].is_empty());
         let out_of_fold: Vec<OutOfFold> = asked
             .map(|event| {
                 let answers = of_event[event].iter().map(|&i| (&*answers[i].0, answers[i].1));
-                OutOfFold { event, together: Together::of(answers, blank) }
+                OutOfFold { event, together: Together::of(answers, taught.blank()) }
             })
             .collect();
+        let losses = Losses::of(taught, &out_of_fold);
+        Trial { recipe, out_of_fold, losses }
+    }
+}
+
+/// How far answers are from the truth, once they are as sharp as is best.
+pub(super) struct Losses {
+    /// How sharp that is.
+    pub(super) sharpness: f32,
+    /// `[answers]`: each event's loss …
+    losses: Vec<f64>,
+    /// … and weight; they sum to 1.
+    weights: Vec<f64>,
+    /// All of it: cross-entropy in nats, each class with the same weight.
+    pub(super) loss: f64,
+}
+
+impl Losses {
+    pub(super) fn of(taught: &Taught, out_of_fold: &[OutOfFold]) -> Losses {
+        let blank = taught.blank();
         let class = |it: &OutOfFold| taught.events[it.event].class;
         let mut counts = vec![0.0f64; taught.classes.len()];
         out_of_fold.iter().for_each(|it| counts[class(it)] += 1.0);
@@ -213,11 +227,11 @@ impl Trial {
         let best = all.into_iter().min_by(|a, b| total(&a.1).total_cmp(&total(&b.1)));
         let (sharpness, losses) = best.unwrap_or((1.0, Vec::new()));
         let loss = if losses.is_empty() { f64::INFINITY } else { total(&losses) };
-        Trial { recipe, sharpness, out_of_fold, losses, weights, loss }
+        Losses { sharpness, losses, weights, loss }
     }
 
-    /// Not worse than the other by more than a standard error of their difference, or nobody can say.
-    fn is_as_good_as(&self, other: &Trial) -> bool {
+    /// Not worse than others of the same events by more than a standard error of their difference, or nobody can say.
+    pub(super) fn is_as_good_as(&self, other: &Losses) -> bool {
         if self.losses.len() < 2 {
             return true;
         }

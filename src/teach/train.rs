@@ -1,7 +1,7 @@
 //! One training: fit a challenger on all labels, let the judge compare it with the head that serves, keep it, and make it
 //! serve if it is better. The daemon starts this as a child; on the command line it is the very same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,22 +9,29 @@ use sha2::{Digest, Sha256};
 
 use crate::config::TeachConfig;
 use crate::domain::{Class, Generation, Modality};
+use crate::infer::both::{Both, fused};
 use crate::infer::contract::Contract;
-use crate::infer::learned::Learned;
+use crate::infer::learned::{Answer, Learned};
+use crate::infer::models::Contracts;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
-use crate::observe::store::{Store, StoreError};
+use crate::observe::store::{Reader, Store, StoreError};
 
+use super::both::FittedBoth;
 use super::directions;
 use super::fit::{FitError, Fitted, fit};
 use super::folds::folds;
-use super::generations::{GenerationError, Generations, Manifest, TaughtClass};
-use super::judge::{Bout, Contest, Stated, Verdict};
+use super::generations::{
+    GenerationError, Generations, HeldOut, Manifest, RolledBack, SecondPart, TaughtClass, Weights,
+};
+use super::judge::{Bout, Contest, Decision, Stated, Verdict};
 use super::recipe::{OutOfFold, Recipe, cross_answers, loss};
-use super::taught::Taught;
+use super::taught::{Taught, TaughtEvent, TaughtView};
+use super::trial::relapse;
+use super::waiting::Seen;
 
 /// The recipes that this program knows, and how it chooses: another of these makes another head of the same labels.
-const METHOD: &str = "eyeshine head 1";
+const METHOD: &str = "eyeshine head 2";
 
 /// A training came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -49,34 +56,59 @@ pub struct Trained {
     pub manifest: Option<Manifest>,
     /// The generation that serves now.
     pub serving: u32,
+    /// That the one that served before this training proved worse than the one before it.
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// Trains a task's head; with `keep` unset nothing is written.
 pub fn train(
     state_dir: &Path,
     config: &TeachConfig,
-    contract: &Contract,
+    contracts: &Contracts,
     task: &str,
     cause: &str,
     keep: bool,
 ) -> Result<Trained, TrainError> {
     let generations = Generations::of(state_dir, task);
-    let featurizer = contract.identity();
     let store = Store::open_read(state_dir)?;
     let _lock = keep.then(|| generations.lock()).transpose()?;
-    let mut taught = store.taught(task, &featurizer, None)?;
-    name(&mut taught.classes, contract);
-    let labels_sha256 = hash(&taught, &featurizer);
-    let serving = generations.current()?;
-    if let Some(last) = generations.numbers()?.last()
-        && generations.manifest(*last)?.labels_sha256 == labels_sha256
-    {
-        return Ok(Trained { verdict: Verdict::unchanged(), manifest: None, serving });
+    // Counted first: what comes while this goes on waits for the next.
+    let labels = store.label_counts()?.remove(task).unwrap_or_default();
+    let seen = Seen { at: Timestamp::now(), labels };
+    let trained = train_on(&store, &generations, config, contracts, cause, keep);
+    // Too few labels is an answer, as any other: it is asked again when there are others.
+    let too_few = |it: &TrainError| matches!(it, TrainError::Fit(FitError::NoLabels | FitError::OneClass { .. }));
+    if keep && trained.as_ref().map_or_else(too_few, |_| true) {
+        generations.set_seen(&seen)?;
+    }
+    trained
+}
+
+fn train_on(
+    store: &Reader,
+    generations: &Generations,
+    config: &TeachConfig,
+    contracts: &Contracts,
+    cause: &str,
+    keep: bool,
+) -> Result<Trained, TrainError> {
+    let (task, featurizer) = (generations.task(), contracts.first.identity());
+    let second = contracts.second.as_ref().map(Contract::identity);
+    let mut taught = store.taught(task, &featurizer, second.as_deref())?;
+    name(&mut taught.classes, &contracts.first);
+    let labels_sha256 = hash(&taught, &featurizer, second.as_deref());
+    let mut serving = generations.current()?;
+    let rolled_back = proven_worse(generations, serving, &taught, (&featurizer, second.as_deref()), &config.protected)?;
+    if let Some(it) = &rolled_back {
+        serving = if keep { generations.roll_back_for(it)? } else { it.to };
+    }
+    if let Some(verdict) = same(generations, &labels_sha256)? {
+        return Ok(Trained { verdict, manifest: None, serving, rolled_back });
     }
     let fitted = fit(&taught)?;
-    let incumbent = incumbent(&generations, serving, &featurizer)?;
+    let incumbent = incumbent(generations, serving, &featurizer, second.as_deref())?;
     let verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
-    let n_events = taught.n_events();
+    let (n_events, alone) = (taught.n_events(), &fitted.alone);
     let manifest = Manifest {
         format: 1,
         generation: Generation { task: task.into(), number: 0 },
@@ -90,25 +122,91 @@ pub fn train(
             .zip(n_events)
             .map(|(class, events)| TaughtClass { class, events })
             .collect(),
-        recipe: fitted.choice.recipe,
-        sharpness: fitted.choice.sharpness,
-        unknown: fitted.border.unknown,
-        unknown_auroc: fitted.border.auroc,
+        recipe: alone.choice.recipe,
+        sharpness: alone.choice.sharpness,
+        unknown: alone.border.unknown,
+        unknown_auroc: alone.border.auroc,
+        second: fitted.both.as_ref().zip(second).map(|(it, featurizer)| second_part(it, featurizer)),
+        held_out: held_out(&taught, &fitted),
         labels_sha256,
         events: taught.events.iter().map(|it| it.id.clone()).collect(),
         weights_sha256: String::new(),
         verdict: verdict.clone(),
     };
     if !keep {
-        return Ok(Trained { verdict, manifest: Some(manifest), serving });
+        return Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back });
     }
-    let manifest = generations.add(manifest, &fitted.learned)?;
-    let number = manifest.generation.number;
+    let second = fitted.both.map(|it| it.learned);
+    let weights = Weights { first: fitted.alone.learned, second };
+    // The verdict is about another head than that which serves now.
+    if generations.current()? != serving {
+        return Err(GenerationError::Overtaken { task: task.into() }.into());
+    }
+    let manifest = generations.add(manifest, &weights)?;
     if verdict.is_promoted() {
-        generations.promote(number)?;
+        serving = manifest.generation.number;
+        generations.promote(serving)?;
     }
-    let serving = if verdict.is_promoted() { number } else { serving };
-    Ok(Trained { verdict, manifest: Some(manifest), serving })
+    generations.prune(config.keep_generations)?;
+    Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back })
+}
+
+/// Nothing new: the last generation that was trained here, or one that proved worse, has these very labels.
+fn same(generations: &Generations, labels_sha256: &str) -> Result<Option<Verdict>, GenerationError> {
+    let mut last = true;
+    for number in generations.numbers()?.into_iter().rev() {
+        let Ok(manifest) = generations.manifest(number) else { continue };
+        if manifest.verdict.decision == Decision::Imported {
+            continue;
+        }
+        let proved_worse = generations.rolled_back(number)?.is_some();
+        if manifest.labels_sha256 == labels_sha256 && (last || proved_worse) {
+            return Ok(Some(Verdict::unchanged()));
+        }
+        last = false;
+    }
+    Ok(None)
+}
+
+/// Whether the head that serves proved worse than the one before it, where the two can be compared.
+fn proven_worse(
+    generations: &Generations,
+    serving: u32,
+    taught: &Taught,
+    (featurizer, second): (&str, Option<&str>),
+    protected: &[String],
+) -> Result<Option<RolledBack>, GenerationError> {
+    // A crash came between this and the pointer.
+    if let Some(again) = generations.rolled_back(serving)? {
+        return Ok(Some(again));
+    }
+    let Some(own) = incumbent(generations, serving, featurizer, second)? else { return Ok(None) };
+    let before = generations.before(serving)?;
+    let other = incumbent(generations, before, featurizer, second)?;
+    if before > 0 && other.is_none() {
+        return Ok(None);
+    }
+    Ok(relapse(taught, &own, other.as_ref(), protected))
+}
+
+/// Of its answers out of fold.
+fn held_out(taught: &Taught, fitted: &Fitted) -> Option<HeldOut> {
+    let out_of_fold = fitted.out_of_fold();
+    let mut by: BTreeMap<usize, (f64, f64, f64)> = BTreeMap::new();
+    for it in &out_of_fold {
+        let class = taught.events[it.event].class;
+        let stated = stated(taught, it.event, &it.together);
+        let entry = by.entry(class).or_default();
+        let right = f64::from(u8::from(stated.answer == class));
+        *entry = (entry.0 + right, entry.1 + 1.0, entry.2 + stated.loss);
+    }
+    let events = out_of_fold.len();
+    (events > 0).then(|| HeldOut {
+        events,
+        accuracy: by.values().map(|it| it.0).sum::<f64>() / events as f64,
+        balanced_accuracy: by.values().map(|it| it.0 / it.1).sum::<f64>() / by.len() as f64,
+        log_loss: by.values().map(|it| it.2 / it.1).sum::<f64>() / by.len() as f64,
+    })
 }
 
 /// Scientific names, as far as the network has them by the same common name.
@@ -121,8 +219,13 @@ fn name(classes: &mut [Class], contract: &Contract) {
     }
 }
 
+fn second_part(it: &FittedBoth, featurizer: String) -> SecondPart {
+    let FittedBoth { recipe, share, sharpness, unknown, auroc, .. } = *it;
+    SecondPart { featurizer, recipe, share, sharpness, unknown, unknown_auroc: auroc }
+}
+
 /// Of all that makes a head what it is.
-fn hash(taught: &Taught, featurizer: &str) -> String {
+fn hash(taught: &Taught, featurizer: &str, second: Option<&str>) -> String {
     let mut hash = Sha256::new();
     let mut word = |it: &[u8]| {
         hash.update((it.len() as u64).to_le_bytes());
@@ -130,6 +233,8 @@ fn hash(taught: &Taught, featurizer: &str) -> String {
     };
     word(METHOD.as_bytes());
     word(featurizer.as_bytes());
+    word(second.unwrap_or_default().as_bytes());
+    let bytes = |it: &[f32]| it.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>();
     for event in &taught.events {
         word(event.id.as_bytes());
         word(event.group.as_bytes());
@@ -137,7 +242,8 @@ fn hash(taught: &Taught, featurizer: &str) -> String {
             word(taught.classes[frame.class].name.as_bytes());
             for view in &frame.views {
                 word(&[kind(view.modality, view.view) as u8]);
-                word(&view.features.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>());
+                word(&bytes(&view.features));
+                word(&bytes(view.second.as_deref().unwrap_or_default()));
             }
         }
     }
@@ -145,12 +251,19 @@ fn hash(taught: &Taught, featurizer: &str) -> String {
 }
 
 /// The head that serves, where people have taught it on this featurizer.
-struct Incumbent {
-    manifest: Manifest,
-    learned: Learned,
+pub(super) struct Incumbent {
+    pub(super) manifest: Manifest,
+    pub(super) learned: Learned,
+    /// The second's part, where it was taught on the second featurizer that there is.
+    pub(super) both: Option<Both>,
 }
 
-fn incumbent(generations: &Generations, serving: u32, featurizer: &str) -> Result<Option<Incumbent>, GenerationError> {
+fn incumbent(
+    generations: &Generations,
+    serving: u32,
+    featurizer: &str,
+    second: Option<&str>,
+) -> Result<Option<Incumbent>, GenerationError> {
     if serving == 0 {
         return Ok(None);
     }
@@ -158,8 +271,9 @@ fn incumbent(generations: &Generations, serving: u32, featurizer: &str) -> Resul
     if manifest.featurizer != featurizer {
         return Ok(None);
     }
-    let learned = generations.learned(&manifest)?;
-    Ok(Some(Incumbent { manifest, learned }))
+    let Weights { first: learned, second: weights } = generations.weights(&manifest)?;
+    let both = manifest.both(weights).filter(|it| second == Some(&*it.featurizer));
+    Ok(Some(Incumbent { manifest, learned, both }))
 }
 
 /// Both heads' answers on events that neither was fitted on.
@@ -169,30 +283,24 @@ fn contest(
     incumbent: Option<&Incumbent>,
     protected: &[String],
 ) -> Result<Contest, FitError> {
-    let blank = taught.blank();
-    let class = |it: &OutOfFold| taught.events[it.event].class;
-    let stated = |it: &OutOfFold, sharpness: f32| {
-        let tempered = it.together.clone().tempered(sharpness);
-        Stated { loss: loss(&tempered, class(it), blank), answer: tempered.answer(blank).unwrap_or(usize::MAX) }
-    };
     let serving: Vec<Option<Stated>> = match incumbent {
         Some(incumbent) => {
             let answers = answers(taught, incumbent)?;
-            answers.iter().map(|it| it.as_ref().map(|it| stated(it, incumbent.manifest.sharpness))).collect()
+            let stated = |(event, it): (usize, &Option<Together>)| it.as_ref().map(|it| stated(taught, event, it));
+            answers.iter().enumerate().map(stated).collect()
         }
         None => majority(taught).into_iter().map(Some).collect(),
     };
-    let bouts = fitted.choice.out_of_fold.iter().filter_map(|it| {
+    let out_of_fold = fitted.out_of_fold();
+    let bouts = out_of_fold.iter().filter_map(|it| {
         let event = &taught.events[it.event];
-        let views: Vec<_> = event.frames.iter().flat_map(|it| &it.views).collect();
-        let n_infrared = views.iter().filter(|it| it.modality == Modality::Infrared).count();
         Some(Bout {
             class: event.class,
             group: event.group.clone(),
             camera: event.camera.clone(),
-            infrared: 2 * n_infrared > views.len(),
+            infrared: is_infrared(event),
             serving: serving[it.event]?,
-            challenger: stated(it, fitted.choice.sharpness),
+            challenger: stated(taught, it.event, &it.together),
         })
     });
     let known = |name: &str| incumbent.is_none_or(|it| it.manifest.classes.iter().any(|it| &*it.class.name == name));
@@ -214,33 +322,87 @@ fn majority(taught: &Taught) -> Vec<Stated> {
     taught.events.iter().map(|_| Stated { loss, answer: most }).collect()
 }
 
-/// The serving head's answers, by event: its own where it was not fitted on the event, else those of heads of its recipe
+impl Incumbent {
+    /// An event's answer, as sure as it is right.
+    fn settled(&self, first: Together, second: Option<&Together>, blank: Option<usize>) -> Together {
+        match self.both.as_ref().zip(second) {
+            Some((both, second)) => fused(&first, second, both.share, blank).tempered(both.sharpness),
+            None => first.tempered(self.manifest.sharpness),
+        }
+    }
+
+    /// What heads of its recipes say that were fitted on the events that it was, less some: by event.
+    fn cross_answers(&self, taught: &Taught, learned: impl Fn(usize) -> bool) -> Result<Vec<OutOfFold>, FitError> {
+        let of = |taught: &Taught, recipe: &Recipe| {
+            let samples = taught.samples(&directions::space(taught)?);
+            cross_answers(taught, &samples, &folds(taught), recipe, &learned)
+        };
+        let first = of(taught, &self.manifest.recipe)?;
+        let seconds = self.both.as_ref().and_then(|_| taught.seconds());
+        let second = match self.manifest.second.as_ref().zip(seconds) {
+            Some((it, seconds)) => of(&seconds, &it.recipe)?,
+            None => Vec::new(),
+        };
+        let by_event: BTreeMap<usize, Together> = second.into_iter().map(|it| (it.event, it.together)).collect();
+        let settled = |it: OutOfFold| OutOfFold {
+            event: it.event,
+            together: self.settled(it.together, by_event.get(&it.event), taught.blank()),
+        };
+        Ok(first.into_iter().map(settled).collect())
+    }
+}
+
+/// The serving head's answers, by event: its own where it was not fitted on the event, else those of heads of its recipes
 /// that were fitted on its other events.
-fn answers(taught: &Taught, incumbent: &Incumbent) -> Result<Vec<Option<OutOfFold>>, FitError> {
+fn answers(taught: &Taught, incumbent: &Incumbent) -> Result<Vec<Option<Together>>, FitError> {
     let ids: HashSet<&str> = incumbent.manifest.events.iter().map(String::as_str).collect();
     let learned = |event: usize| ids.contains(&*taught.events[event].id);
-    let samples = taught.samples(&directions::space(taught)?);
-    let recipe: &Recipe = &incumbent.manifest.recipe;
-    let mut answers: Vec<Option<OutOfFold>> = vec![None; taught.events.len()];
-    for it in cross_answers(taught, &samples, &folds(taught), recipe, learned)? {
-        let at = it.event;
-        answers[at] = Some(it);
+    let mut answers: Vec<Option<Together>> = vec![None; taught.events.len()];
+    for it in incumbent.cross_answers(taught, learned)? {
+        answers[it.event] = Some(it.together);
     }
-    // Where each of its classes stands among those of the challenger.
+    for event in (0..taught.events.len()).filter(|event| !learned(*event)) {
+        answers[event] = Some(own_answer(taught, incumbent, event));
+    }
+    Ok(answers)
+}
+
+/// What a head says itself of an event, in the places of the labels' classes.
+pub(super) fn own_answer(taught: &Taught, incumbent: &Incumbent, event: usize) -> Together {
     let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
     let places: Vec<Option<usize>> = incumbent.manifest.classes.iter().map(|it| place(&it.class.name)).collect();
-    for (event, it) in taught.events.iter().enumerate().filter(|(event, _)| !learned(*event)) {
-        let of_views = it.frames.iter().flat_map(|it| &it.views).map(|view| {
-            let answer = incumbent.learned.answer(&view.features, kind(view.modality, view.view));
+    let views = || taught.events[event].frames.iter().flat_map(|it| &it.views);
+    let together = |answers: Vec<Answer>| {
+        let placed = |answer: &Answer| {
             let mut probabilities = vec![0.0; taught.classes.len()];
             for (place, it) in places.iter().zip(&answer.probabilities) {
                 place.iter().for_each(|&place| probabilities[place] += it);
             }
             (probabilities, answer.closeness)
-        });
-        let of_views: Vec<(Vec<f32>, f32)> = of_views.collect();
-        let together = Together::of(of_views.iter().map(|it| (&*it.0, it.1)), taught.blank());
-        answers[event] = Some(OutOfFold { event, together });
-    }
-    Ok(answers)
+        };
+        let placed: Vec<(Vec<f32>, f32)> = answers.iter().map(placed).collect();
+        Together::of(placed.iter().map(|it| (&*it.0, it.1)), taught.blank())
+    };
+    let first =
+        together(views().map(|it| incumbent.learned.answer(&it.features, kind(it.modality, it.view))).collect());
+    let second =
+        |it: &TaughtView| Some(incumbent.both.as_ref()?.answer(it.second.as_ref()?, kind(it.modality, it.view)));
+    let seconds: Vec<Answer> = views().filter_map(second).collect();
+    let second = (!seconds.is_empty()).then(|| together(seconds));
+    incumbent.settled(first, second.as_ref(), taught.blank())
 }
+
+/// A settled answer beside the truth.
+pub(super) fn stated(taught: &Taught, event: usize, settled: &Together) -> Stated {
+    let (blank, class) = (taught.blank(), taught.events[event].class);
+    Stated { loss: loss(settled, class, blank), answer: settled.answer(blank).unwrap_or(usize::MAX) }
+}
+
+/// Whether most of it was seen by infrared light.
+pub(super) fn is_infrared(event: &TaughtEvent) -> bool {
+    let views: Vec<_> = event.frames.iter().flat_map(|it| &it.views).collect();
+    2 * views.iter().filter(|it| it.modality == Modality::Infrared).count() > views.len()
+}
+
+#[cfg(test)]
+mod tests;

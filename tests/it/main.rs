@@ -11,5 +11,6 @@ mod http;
 mod life_cycle;
 mod load;
 mod reserve;
+mod retrain;
 mod teach;
 mod web;

@@ -9,28 +9,28 @@ use serde_json::Value;
 
 use crate::daemon::{Daemon, eyeshine, output};
 
-const STAMPS: &str = "/usr/share/tuxpaint/stamps/animals";
-const ANIMALS: [(&str, &str); 3] =
+pub(crate) const STAMPS: &str = "/usr/share/tuxpaint/stamps/animals";
+pub(crate) const ANIMALS: [(&str, &str); 3] =
     [("zebra", "mammals/equines/zebra"), ("fox", "mammals/dogs/fox"), ("hen", "birds/hen")];
 
 /// A site: a state folder, and tables of pictures in which photographed animals stand on a meadow.
-struct Site(tempfile::TempDir);
+pub(crate) struct Site(tempfile::TempDir);
 
 impl Site {
-    fn new() -> Site {
+    pub(crate) fn new() -> Site {
         Site(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 
     /// Writes `events` events of each of the animals, and of nothing, three pictures each; gives their table.
-    fn table(&self, name: &str, animals: &[(&str, &str)], events: u32) -> PathBuf {
+    pub(crate) fn table(&self, name: &str, animals: &[(&str, &str)], events: u32) -> PathBuf {
         let mut rows = String::from("path,species,camera,captured_at,event\n");
         fs::create_dir_all(self.path(name)).unwrap();
         for (class, stamp) in animals.iter().copied().chain([("blank", "")]) {
@@ -48,23 +48,30 @@ impl Site {
         table
     }
 
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
+    /// A configuration with these lines in `[teach]`.
+    pub(crate) fn config(&self, teach: &str) -> PathBuf {
+        let file = self.path("site.toml");
+        fs::write(&file, format!("[teach]\n{teach}\n")).unwrap();
+        file
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
         output(eyeshine(&self.state()).args(args))
     }
 
-    fn done(&self, args: &[&str]) -> String {
+    pub(crate) fn done(&self, args: &[&str]) -> String {
         let (code, out, err) = self.run(args);
         assert_eq!(code, 0, "{args:?}: {out}{err}");
         out
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.done(args)).unwrap()
     }
 }
 
 /// A picture of a meadow, with an animal somewhere in it, large or less so; another for every `nth` and `site`.
-fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
+pub(crate) fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
     let mut state = nth.wrapping_mul(747_796_405).wrapping_add(site.len() as u32 * 31 + stamp.len() as u32);
     let mut dice = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -88,8 +95,13 @@ fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
     picture
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Whether that generation of the species head serves in a daemon.
+pub(crate) fn serves(daemon: &Daemon, generation: &str) -> bool {
+    daemon.metrics().sum("eyeshine_head_info", &[("task", "species"), ("generation", generation)]) == 1.0
 }
 
 #[test]
@@ -104,10 +116,9 @@ fn labelled_pictures_become_a_head_that_a_running_daemon_takes_and_gives_back() 
     let out = site.done(&["label", "import", text(&taught)]);
     assert_eq!(out, "72 rows: 0 new pictures, 72 known already, 0 unreadable; 0 new labels\n");
 
-    let mut daemon = Daemon::start_in_folder(&site.state(), "run", &[]);
-    let serves = |it: &Daemon, generation: &str| {
-        it.metrics().sum("eyeshine_head_info", &[("task", "species"), ("generation", generation)]) == 1.0
-    };
+    // Here a person trains, and not the daemon.
+    let config = site.config("min_new_labels = 0\nretrain_hours = 0");
+    let mut daemon = Daemon::start_in_folder(&site.state(), "run", &["--config", text(&config)]);
     assert!(serves(&daemon, "0"));
 
     let dry = site.json(&["train", "--dry-run", "--json"]);
@@ -131,6 +142,17 @@ fn labelled_pictures_become_a_head_that_a_running_daemon_takes_and_gives_back() 
     let shown: Value = serde_json::from_str(&site.done(&["heads", "show", "1"])).unwrap();
     assert_eq!(shown["classes"][0]["name"], "blank", "{shown}");
     assert_eq!(shown["classes"].as_array().unwrap().len(), 4);
+
+    // A file carries it to another site.
+    let (file, other) = (site.path("species.head"), Site::new());
+    site.done(&["heads", "export", "1", text(&file)]);
+    let said = other.done(&["heads", "import", text(&file)]);
+    assert!(said.starts_with("generation 1 of species: imported from \"species.head\""), "{said}");
+    let listed = other.done(&["heads", "list"]);
+    assert!(listed.contains("0  serves") && listed.contains("imported     promoted where it was trained"), "{listed}");
+    other.done(&["heads", "promote", "1"]);
+    let scores = other.json(&["eval", text(&asked), "--json"]);
+    assert!(scores["event"]["balanced_accuracy"] == balanced, "{scores}");
 
     // A damaged generation is refused, and the one that serves goes on.
     site.done(&["heads", "rollback"]);

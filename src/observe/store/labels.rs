@@ -89,12 +89,12 @@ impl Reader {
 }
 
 /// What holds of an event: by frame, and of the whole.
-type Said = HashMap<Option<i64>, Vec<String>>;
+pub(super) type Said = HashMap<Option<i64>, Vec<String>>;
 
 /// What is said of a frame, and its vectors.
 type Frame = (String, Vec<TaughtView>);
 
-fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Said> {
+pub(super) fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Said> {
     // Later answers come later, and take the place of earlier ones.
     let sql = "SELECT a.captured_us, a.id, l.class FROM answers a JOIN labels l ON l.answer = a.id
                WHERE a.event = ?1 AND a.task = ?2 AND a.withdrawn_us IS NULL ORDER BY a.id, l.position";

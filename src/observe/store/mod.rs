@@ -12,6 +12,7 @@ mod read;
 mod save;
 mod schema;
 mod tidy;
+mod waiting;
 mod words;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
+pub use waiting::{LabelCounts, Service};
 
 /// The database, below the state folder.
 const DATABASE: &str = "eyeshine.db";

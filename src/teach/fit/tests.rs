@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-fn together(fitted: &Fitted, event: &TaughtEvent) -> Together {
+fn together(fitted: &Alone, event: &TaughtEvent) -> Together {
     let views = event.frames.iter().flat_map(|it| &it.views);
     let answers: Vec<_> = views.map(|it| fitted.learned.answer(&it.features, kind(it.modality, it.view))).collect();
     let together = Together::of(answers.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
@@ -65,7 +65,7 @@ fn together(fitted: &Fitted, event: &TaughtEvent) -> Together {
 }
 
 /// Share of fresh events of a class that are called by its name.
-fn recall(world: &mut World, fitted: &Fitted, class: usize) -> f64 {
+fn recall(world: &mut World, fitted: &Alone, class: usize) -> f64 {
     let fresh: Vec<TaughtEvent> = (0..60).map(|nth| world.event(class, 1_000 + nth)).collect();
     fresh.iter().filter(|it| together(fitted, it).answer(Some(0)) == Some(class)).count() as f64 / 60.0
 }
@@ -74,14 +74,14 @@ fn recall(world: &mut World, fitted: &Fitted, class: usize) -> f64 {
 fn species_are_told_apart_and_one_of_a_single_event_too() {
     let mut world = World::new();
     let taught = world.taught(&[20, 20, 20, 12, 6]);
-    let fitted = fit(&taught).unwrap();
+    let fitted = alone(&taught).unwrap();
     assert_eq!(fitted.choice.out_of_fold.len(), taught.events.len(), "each event is asked once");
     let before: Vec<f64> = (0..5).map(|class| recall(&mut world, &fitted, class)).collect();
     assert!(before.iter().all(|it| *it > 0.9), "{before:?}");
 
     let mut more = world.taught(&[0, 0, 0, 0, 0, 1]);
     more.events.splice(0..0, taught.events);
-    let fitted = fit(&more).unwrap();
+    let fitted = alone(&more).unwrap();
     assert_eq!(fitted.choice.out_of_fold.len(), more.events.len() - 1, "the only event of a class is never asked");
     let after: Vec<f64> = (0..6).map(|class| recall(&mut world, &fitted, class)).collect();
     assert!(after[5] > 0.6, "{after:?}");
@@ -92,13 +92,13 @@ fn species_are_told_apart_and_one_of_a_single_event_too() {
 #[test]
 fn the_same_events_give_the_same_head_and_the_same_frame_ten_times_is_no_more() {
     let taught = World::new().taught(&[8, 8, 8, 3]);
-    let (first, second) = (fit(&taught).unwrap().learned, fit(&taught).unwrap().learned);
+    let (first, second) = (alone(&taught).unwrap().learned, alone(&taught).unwrap().learned);
     assert_eq!(first, second, "bit for bit");
     let mut tenfold = taught.clone();
     for event in &mut tenfold.events {
         event.frames = std::iter::repeat_n(event.frames.clone(), 10).flatten().collect();
     }
-    let tenfold = fit(&tenfold).unwrap().learned;
+    let tenfold = alone(&tenfold).unwrap().learned;
     // Directions may point the other way: what counts is what comes out.
     for event in &taught.events {
         for view in event.frames.iter().flat_map(|it| &it.views) {
@@ -113,7 +113,7 @@ fn the_same_events_give_the_same_head_and_the_same_frame_ten_times_is_no_more() 
 fn what_was_never_taught_is_stranger_than_what_was() {
     let mut world = World::new();
     let taught = world.taught(&[20, 15, 15, 15, 15]);
-    let fitted = fit(&taught).unwrap();
+    let fitted = alone(&taught).unwrap();
     assert!(fitted.border.auroc.unwrap() > 0.85, "{:?}", fitted.border);
     let unknown = fitted.border.unknown;
     let mut is_unknown = |class: usize, nth: usize| {
@@ -128,13 +128,13 @@ fn what_was_never_taught_is_stranger_than_what_was() {
 #[test]
 fn what_there_is_nothing_to_learn_from_is_refused() {
     let mut world = World::new();
-    assert!(matches!(fit(&Taught::default()), Err(FitError::NoLabels)));
-    let alike = fit(&world.taught(&[0, 4])).unwrap_err().to_string();
+    assert!(matches!(alone(&Taught::default()), Err(FitError::NoLabels)));
+    let alike = alone(&world.taught(&[0, 4])).unwrap_err().to_string();
     assert!(alike.contains("all 4 labelled events are of one class, badger"), "{alike}");
     let mut torn = world.taught(&[2, 2]);
     torn.events[3].frames[1].views[0].features.pop();
-    let torn = fit(&torn).unwrap_err().to_string();
+    let torn = alone(&torn).unwrap_err().to_string();
     assert!(torn.contains("badger-1") && torn.contains("47 numbers, where 48"), "{torn}");
     // One event of each of two classes is the least that there can be.
-    assert!(fit(&world.taught(&[1, 1])).is_ok());
+    assert!(alone(&world.taught(&[1, 1])).is_ok());
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use tar::{Archive, Builder, EntryType, Header};
 
-use super::{FORMAT, GenerationError, Generations, MANIFEST, Manifest, WEIGHTS, disk, failed, from_bytes, hex};
-use crate::infer::learned::Learned;
+use super::{FORMAT, GenerationError, Generations, MANIFEST, Manifest, WEIGHTS, Weights, disk, failed, hex};
+use crate::infer::unknown::Unknown;
 use crate::teach::judge::Decision;
 
 const SUMS: &str = "SHA256SUMS";
@@ -22,7 +22,7 @@ impl Generations {
     /// Writes a generation to a file, whole or not at all.
     pub fn export(&self, number: u32, to: &Path) -> Result<(), GenerationError> {
         let manifest = self.manifest(number)?;
-        self.learned(&manifest)?;
+        self.weights(&manifest)?;
         let read = |name: &str| {
             let path = self.folder(number).join(name);
             fs::read(&path).map_err(|source| failed(&path, source))
@@ -55,7 +55,7 @@ impl Generations {
     pub fn import(&self, from: &Path, featurizer: &str, dimension: usize) -> Result<Manifest, GenerationError> {
         let unfit = |why: String| GenerationError::Unfit { path: from.display().to_string(), why };
         let files = read(from).map_err(unfit)?;
-        let (mut manifest, learned) = head(&files).map_err(unfit)?;
+        let (mut manifest, weights) = head(&files).map_err(unfit)?;
         if *manifest.generation.task != *self.task {
             return Err(unfit(format!("it is a head of {}, not of {}", manifest.generation.task, self.task)));
         }
@@ -63,7 +63,7 @@ impl Generations {
             let found = &manifest.featurizer;
             return Err(unfit(format!("it was fitted on featurizer {found:?}, and {featurizer:?} serves here")));
         }
-        sane(&manifest, &learned, dimension).map_err(unfit)?;
+        sane(&manifest, &weights, dimension).map_err(unfit)?;
         let _lock = self.lock()?;
         let file = from.file_name().unwrap_or_default().to_string_lossy();
         let (number, cause) = (manifest.generation.number, &manifest.cause);
@@ -71,7 +71,7 @@ impl Generations {
         let was = format!("{:?}", manifest.verdict.decision).to_lowercase();
         manifest.verdict.reason = format!("{was} where it was trained: {}", manifest.verdict.reason);
         manifest.verdict.decision = Decision::Imported;
-        self.add(manifest, &learned)
+        self.add(manifest, &weights)
     }
 }
 
@@ -122,7 +122,7 @@ fn read(path: &Path) -> Result<Files, String> {
     Ok(Files { json, weights })
 }
 
-fn head(files: &Files) -> Result<(Manifest, Learned), String> {
+fn head(files: &Files) -> Result<(Manifest, Weights), String> {
     let manifest: Manifest =
         serde_json::from_slice(&files.json).map_err(|error| format!("its {MANIFEST} cannot be read: {error}"))?;
     if manifest.format != FORMAT {
@@ -131,12 +131,12 @@ fn head(files: &Files) -> Result<(Manifest, Learned), String> {
     if hex(&files.weights) != manifest.weights_sha256 {
         return Err(format!("its {WEIGHTS} is another head's"));
     }
-    let learned = from_bytes(&files.weights, &manifest).map_err(|why| format!("its {WEIGHTS}: {why}"))?;
-    Ok((manifest, learned))
+    let weights = Weights::from_bytes(&files.weights, &manifest).map_err(|why| format!("its {WEIGHTS}: {why}"))?;
+    Ok((manifest, weights))
 }
 
 /// What would make a head answer nonsense, or fall over.
-fn sane(manifest: &Manifest, learned: &Learned, dimension: usize) -> Result<(), String> {
+fn sane(manifest: &Manifest, weights: &Weights, dimension: usize) -> Result<(), String> {
     let names: Vec<&str> = manifest.classes.iter().map(|it| &*it.class.name).collect();
     if names.len() < 2 {
         return Err("it tells fewer than two classes apart".into());
@@ -149,24 +149,20 @@ fn sane(manifest: &Manifest, learned: &Learned, dimension: usize) -> Result<(), 
             return Err(format!("it knows {name:?} twice"));
         }
     }
-    if learned.space.dimension != dimension || learned.space.directions() == 0 {
-        let found = learned.space.dimension;
+    let space = &weights.first.space;
+    if space.dimension != dimension || space.directions() == 0 {
+        let found = space.dimension;
         return Err(format!("it takes vectors of {found} numbers, and the featurizer's have {dimension}"));
     }
-    let unknown = &manifest.unknown;
-    let words = [manifest.sharpness, learned.sharpness, unknown.of_distance, unknown.of_doubt, unknown.threshold];
-    let lists = [
-        &learned.space.means,
-        &learned.space.basis,
-        &learned.whitening,
-        &learned.means,
-        &learned.weights,
-        &learned.bias,
-        &learned.shares,
-        &learned.offsets,
-    ];
-    if !lists.into_iter().flatten().chain(&words).all(|it| it.is_finite()) || manifest.sharpness <= 0.0 {
+    let words = |sharpness: f32, it: &Unknown| [sharpness, it.of_distance, it.of_doubt, it.of_second, it.threshold];
+    let first = words(manifest.sharpness, &manifest.unknown);
+    let second = manifest.second.iter().flat_map(|it| [it.share].into_iter().chain(words(it.sharpness, &it.unknown)));
+    let sharp = manifest.second.iter().map(|it| it.sharpness).chain([manifest.sharpness]).all(|it| it > 0.0);
+    if !weights.lists().copied().chain(first).chain(second).all(f32::is_finite) || !sharp {
         return Err("it holds what is no number".into());
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

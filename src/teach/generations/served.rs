@@ -37,7 +37,7 @@ impl Generations {
     /// Makes a generation serve; 0 is the starter head.
     pub fn promote(&self, number: u32) -> Result<(), GenerationError> {
         if number > 0 {
-            self.learned(&self.manifest(number)?)?;
+            self.weights(&self.manifest(number)?)?;
         }
         let _alone = self.alone()?;
         // What was rolled back lies behind the one that serves, and is no step of the way back any more.
@@ -67,7 +67,7 @@ impl Generations {
     pub fn roll_back(&self) -> Result<u32, GenerationError> {
         let to = self.before(self.current()?)?;
         if to > 0 {
-            self.learned(&self.manifest(to)?)?;
+            self.weights(&self.manifest(to)?)?;
         }
         let _alone = self.alone()?;
         self.point(to).map_err(|source| failed(&self.dir.join(CURRENT), source))?;

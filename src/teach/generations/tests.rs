@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::infer::space::{N_KINDS, Space};
 use crate::teach::judge::Decision;
 
-fn learned() -> Learned {
+pub(super) fn learned() -> Learned {
     let space = Space { means: vec![0.5; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dimension: 3 };
     Learned {
         space,
@@ -19,7 +20,7 @@ fn learned() -> Learned {
     }
 }
 
-fn manifest(decision: Decision) -> Manifest {
+pub(super) fn manifest(decision: Decision) -> Manifest {
     let class = |name: &str| TaughtClass { class: Class { name: name.into(), scientific_name: "".into() }, events: 3 };
     Manifest {
         format: FORMAT,
@@ -31,7 +32,9 @@ fn manifest(decision: Decision) -> Manifest {
         recipe: Recipe::PRIOR,
         sharpness: 1.25,
         unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_second: 0.0, threshold: 3.0 },
+        second: None,
         unknown_auroc: None,
+        held_out: None,
         labels_sha256: "ab".into(),
         events: vec!["one".into()],
         weights_sha256: String::new(),
@@ -45,12 +48,13 @@ fn a_generation_is_read_back_as_it_was_and_the_pointer_goes_to_and_fro() {
     let generations = Generations::of(dir.path(), "species");
     assert_eq!((generations.current().unwrap(), generations.numbers().unwrap()), (0, vec![]));
     let added: Vec<Manifest> = [Decision::Promoted, Decision::Refused, Decision::Promoted]
-        .map(|it| generations.add(manifest(it), &learned()).unwrap())
+        .map(|it| generations.add(manifest(it), &learned().into()).unwrap())
         .into();
     assert_eq!(generations.numbers().unwrap(), [1, 2, 3]);
     assert_eq!(generations.manifest(2).unwrap(), added[1]);
-    assert_eq!(generations.learned(&added[1]).unwrap(), learned());
+    assert_eq!(generations.weights(&added[1]).unwrap(), learned().into());
     assert_eq!(generations.current().unwrap(), 0, "what was added does not serve yet");
+    generations.promote(1).unwrap();
     generations.promote(3).unwrap();
     assert_eq!(generations.current().unwrap(), 3);
     assert_eq!(generations.before(3).unwrap(), 1, "a refused one never served");
@@ -69,7 +73,7 @@ fn what_is_damaged_is_refused_and_what_a_crash_left_makes_room() {
     let generations = Generations::of(dir.path(), "species");
     fs::create_dir_all(dir.path().join("heads/species/unfinished")).unwrap();
     fs::write(dir.path().join("heads/species/unfinished/half"), b"of it").unwrap();
-    generations.add(manifest(Decision::Promoted), &learned()).unwrap();
+    generations.add(manifest(Decision::Promoted), &learned().into()).unwrap();
     assert!(!dir.path().join("heads/species/unfinished").exists());
     assert!(!dir.path().join("heads/species/1/half").exists());
 
@@ -99,4 +103,46 @@ fn one_training_at_a_time() {
     assert!(Generations::of(dir.path(), "content").lock().is_ok(), "another task's is another's");
     drop(first);
     assert!(generations.lock().is_ok());
+}
+
+fn numbered(generations: &Generations, n: usize) {
+    for _ in 0..n {
+        let number = generations.add(manifest(Decision::Promoted), &learned().into()).unwrap().generation.number;
+        generations.promote(number).unwrap();
+    }
+}
+
+#[test]
+fn a_rollback_goes_back_the_way_that_heads_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    numbered(&generations, 4);
+    generations.promote(2).unwrap();
+    assert_eq!(generations.roll_back().unwrap(), 4, "that served before 2 was made to serve again");
+    assert_eq!(generations.roll_back().unwrap(), 3);
+    generations.add(manifest(Decision::Promoted), &learned().into()).unwrap();
+    generations.promote(5).unwrap();
+    assert_eq!(generations.before(5).unwrap(), 3, "4 was rolled back");
+    assert_eq!([3, 2, 1, 0].map(|_| generations.roll_back().unwrap()), [3, 2, 1, 0]);
+}
+
+#[test]
+fn the_newest_are_kept_and_what_serves_and_no_number_is_given_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    numbered(&generations, 2);
+    for _ in 0..3 {
+        generations.add(manifest(Decision::Refused), &learned().into()).unwrap();
+    }
+    assert_eq!(generations.prune(3).unwrap(), [3, 4], "2 serves, and 1 did before");
+    assert_eq!(generations.numbers().unwrap(), [1, 2, 5]);
+    let serving = generations.remove(2).unwrap_err().to_string();
+    assert!(serving.contains("generation 2 of species serves"), "{serving}");
+    generations.remove(5).unwrap();
+    generations.remove(5).unwrap();
+    assert_eq!(generations.add(manifest(Decision::Refused), &learned().into()).unwrap().generation.number, 6);
+    // Killed between the two steps of a deletion.
+    fs::create_dir_all(dir.path().join("heads/species/removed-4")).unwrap();
+    drop(generations.lock().unwrap());
+    assert!(!dir.path().join("heads/species/removed-4").exists());
 }
