@@ -90,7 +90,7 @@ fn enough_labels_are_trained_once_nobody_adds_to_them() {
     assert_eq!((due(&mut it), site.waiting()), ([None, Some("labels")], 3));
     site.db().execute("UPDATE labels SET class = 'red fox' WHERE class = 'fox'", []).unwrap();
     due(&mut it);
-    assert_eq!(site.waiting(), 1 + 2 * 2 + 2 * 2, "the deer; the foxes gone, and come under another name");
+    assert_eq!(site.waiting(), 1 + 2 + 2 * 2, "the deer; the foxes gone, and come under another name");
 }
 
 #[test]

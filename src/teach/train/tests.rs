@@ -129,11 +129,10 @@ fn a_head_that_turns_bad_after_promotion_is_rolled_back_by_itself() {
     assert_eq!(site.generations().current().unwrap(), bad, "a dry run changes nothing");
     let third = site.train();
     let why = third.rolled_back.unwrap();
-    assert_eq!((why.generation, why.to, why.events), (bad, good, 30));
-    assert!(
-        why.reason.contains("on 30 events labelled since, it is worse") && why.reason.contains("log-loss"),
-        "{why:?}"
-    );
+    assert_eq!((why.generation, why.to), (bad, good));
+    // The second generation may have been refused: then neither head was fitted on its labels either.
+    assert_eq!(why.events, if good == 1 { 60 } else { 30 });
+    assert!(why.reason.contains("events labelled since, it is worse") && why.reason.contains("log-loss"), "{why:?}");
     assert_ne!(third.serving, bad);
     // One training later nothing is new, and nothing is rolled back again.
     let again = site.train();
