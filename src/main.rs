@@ -11,6 +11,7 @@ use eyeshine::commands::demo::{DemoArguments, demo};
 use eyeshine::commands::eval::eval;
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
+use eyeshine::commands::label::say::{Say, say};
 use eyeshine::commands::run::{Told, run};
 use eyeshine::commands::train::train_head;
 use eyeshine::commands::{Exit, Said, check_config::check_config};
@@ -79,7 +80,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Tables of labelled pictures, in and out.
+    /// What people say: tables of labelled pictures in and out, and labels of single events.
     #[command(subcommand)]
     Label(LabelCommand),
     /// Fits a new head on all labels; it goes live only if it proves better.
@@ -138,6 +139,8 @@ enum LabelCommand {
         /// The table.
         table: PathBuf,
     },
+    #[command(flatten)]
+    Say(Say),
 }
 
 fn main() -> ExitCode {
@@ -190,6 +193,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             label::import(&config, &file, &table, root.as_deref(), &labeller)?
         }
         Command::Label(LabelCommand::Export { table }) => label::export(&config, &table).map(|()| true)?,
+        Command::Label(LabelCommand::Say(said)) => say(&config, said).map(|()| true)?,
         Command::Train { task, dry_run, json } => train_head(&config, &task, dry_run, json).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
         Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,

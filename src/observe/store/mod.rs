@@ -3,6 +3,7 @@
 //! One process writes (a lock on the folder keeps a second daemon out), any number read: SQLite with a write-ahead log.
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
+mod answers;
 mod deployment;
 mod error;
 mod import;
@@ -37,6 +38,7 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
+pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
