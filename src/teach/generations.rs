@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! heads/<task>/current               the number of the generation that serves; replaced whole
+//! heads/<task>/highest               the highest number that was deleted: none is given twice
 //! heads/<task>/<number>/head.json    what it is, how it was made, and what the judge said of it
 //! heads/<task>/<number>/head.safetensors   its numbers; head.json holds their hash
 //! ```
@@ -26,6 +27,9 @@ use crate::infer::unknown::Unknown;
 
 use super::judge::Verdict;
 use super::recipe::Recipe;
+
+mod kept;
+mod named;
 
 const FOLDER: &str = "heads";
 const CURRENT: &str = "current";
@@ -73,6 +77,14 @@ pub enum GenerationError {
         found: String,
         /// Identity of the one that serves.
         serving: String,
+    },
+    /// It may not be deleted.
+    #[error("heads: generation {number} of {task} serves: make another one serve before it is deleted")]
+    Serving {
+        /// The task.
+        task: String,
+        /// The number.
+        number: u32,
     },
     /// Another training is on its way.
     #[error("heads: {task} is being trained by another eyeshine: wait for that one")]
@@ -229,7 +241,7 @@ impl Generations {
     /// Writes a generation of the next number, whole or not at all; it does not serve yet. `manifest.generation` and
     /// `manifest.weights_sha256` are set here.
     pub fn add(&self, mut manifest: Manifest, learned: &Learned) -> Result<Manifest, GenerationError> {
-        let number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
+        let number = self.next()?;
         manifest.generation = Generation { task: self.task.as_str().into(), number };
         let weights = to_bytes(learned).map_err(|why| damaged(&self.dir, why))?;
         manifest.weights_sha256 = hex(&weights);

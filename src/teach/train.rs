@@ -13,7 +13,7 @@ use crate::infer::contract::Contract;
 use crate::infer::learned::Learned;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
-use crate::observe::store::{Store, StoreError};
+use crate::observe::store::{Reader, Store, StoreError};
 
 use super::directions;
 use super::fit::{FitError, Fitted, fit};
@@ -61,21 +61,54 @@ pub fn train(
     keep: bool,
 ) -> Result<Trained, TrainError> {
     let generations = Generations::of(state_dir, task);
-    let featurizer = contract.identity();
     let store = Store::open_read(state_dir)?;
     let _lock = keep.then(|| generations.lock()).transpose()?;
+    train_on(&store, &generations, config, contract, cause, keep, None)
+}
+
+/// Trains a head that must serve, for the reason given, as the one that serves may not stay: the judge is heard, and has no
+/// veto. The caller holds the lock of the task.
+pub(super) fn refit(
+    store: &Reader,
+    generations: &Generations,
+    config: &TeachConfig,
+    contract: &Contract,
+    cause: &str,
+    reason: &str,
+) -> Result<Trained, TrainError> {
+    train_on(store, generations, config, contract, cause, true, Some(reason))
+}
+
+fn train_on(
+    store: &Reader,
+    generations: &Generations,
+    config: &TeachConfig,
+    contract: &Contract,
+    cause: &str,
+    keep: bool,
+    must_serve: Option<&str>,
+) -> Result<Trained, TrainError> {
+    let (task, featurizer) = (generations.task_name(), contract.identity());
     let mut taught = store.taught(task, &featurizer)?;
     name(&mut taught.classes, contract);
     let labels_sha256 = hash(&taught, &featurizer);
     let serving = generations.current()?;
-    if let Some(last) = generations.numbers()?.last()
+    if must_serve.is_none()
+        && let Some(last) = generations.numbers()?.last()
         && generations.manifest(*last)?.labels_sha256 == labels_sha256
     {
         return Ok(Trained { verdict: Verdict::unchanged(), manifest: None, serving });
     }
     let fitted = fit(&taught)?;
-    let incumbent = incumbent(&generations, serving, &featurizer)?;
-    let verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
+    let incumbent = match incumbent(generations, serving, &featurizer) {
+        // What goes anyway need not be whole.
+        Err(_) if must_serve.is_some() => None,
+        it => it?,
+    };
+    let mut verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
+    if let Some(reason) = must_serve {
+        verdict.overrule(reason);
+    }
     let n_events = taught.n_events();
     let manifest = Manifest {
         format: 1,
