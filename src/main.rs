@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
+use eyeshine::commands::erase::{EraseArguments, erase_events};
 use eyeshine::commands::eval::eval;
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
@@ -117,6 +118,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Erases events for good: pictures, vectors, labels, rows, and every head that was fitted on them.
+    Erase(EraseArguments),
     /// Lists everything that is wrong with the configuration.
     CheckConfig,
 }
@@ -197,6 +200,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Train { task, dry_run, json } => train_head(&config, &task, dry_run, json).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
         Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
+        Command::Erase(asked) => erase_events(&config, asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,
     };
     Ok(if all_read { Exit::Done } else { Exit::Failed })

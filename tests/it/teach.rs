@@ -10,27 +10,27 @@ use serde_json::Value;
 use crate::daemon::{Daemon, eyeshine, output};
 
 const STAMPS: &str = "/usr/share/tuxpaint/stamps/animals";
-const ANIMALS: [(&str, &str); 3] =
+pub(crate) const ANIMALS: [(&str, &str); 3] =
     [("zebra", "mammals/equines/zebra"), ("fox", "mammals/dogs/fox"), ("hen", "birds/hen")];
 
 /// A site: a state folder, and tables of pictures in which photographed animals stand on a meadow.
-struct Site(tempfile::TempDir);
+pub(crate) struct Site(tempfile::TempDir);
 
 impl Site {
-    fn new() -> Site {
+    pub(crate) fn new() -> Site {
         Site(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 
     /// Writes `events` events of each of the animals, and of nothing, three pictures each; gives their table.
-    fn table(&self, name: &str, animals: &[(&str, &str)], events: u32) -> PathBuf {
+    pub(crate) fn table(&self, name: &str, animals: &[(&str, &str)], events: u32) -> PathBuf {
         let mut rows = String::from("path,species,camera,captured_at,event\n");
         fs::create_dir_all(self.path(name)).unwrap();
         for (class, stamp) in animals.iter().copied().chain([("blank", "")]) {
@@ -48,23 +48,23 @@ impl Site {
         table
     }
 
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
         output(eyeshine(&self.state()).args(args))
     }
 
-    fn done(&self, args: &[&str]) -> String {
+    pub(crate) fn done(&self, args: &[&str]) -> String {
         let (code, out, err) = self.run(args);
         assert_eq!(code, 0, "{args:?}: {out}{err}");
         out
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.done(args)).unwrap()
     }
 }
 
 /// A picture of a meadow, with an animal somewhere in it, large or less so; another for every `nth` and `site`.
-fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
+pub(crate) fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
     let mut state = nth.wrapping_mul(747_796_405).wrapping_add(site.len() as u32 * 31 + stamp.len() as u32);
     let mut dice = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -88,7 +88,7 @@ fn meadow(site: &str, stamp: &str, nth: u32) -> RgbImage {
     picture
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

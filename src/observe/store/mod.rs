@@ -5,6 +5,7 @@
 
 mod answers;
 mod deployment;
+mod erase;
 mod error;
 mod import;
 mod labels;
@@ -39,6 +40,7 @@ use crate::observe::media::MediaFolder;
 use deployment::Deployment;
 
 pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
+pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;

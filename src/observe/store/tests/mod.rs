@@ -6,6 +6,7 @@ mod answers;
 mod caps;
 mod crash;
 mod disk;
+mod erase;
 mod labels;
 mod refuse;
 
