@@ -191,3 +191,37 @@ fn replace(
         Err(error) => Err(ErasingError::Train(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::teach::judge::Decision;
+
+    #[test]
+    fn a_head_that_must_serve_says_why_and_what_the_judge_found() {
+        let mut refused = Verdict { decision: Decision::Refused, reason: "it loses foxes".into(), checks: Vec::new() };
+        refused.overrule(REASON);
+        assert!(refused.is_promoted());
+        assert_eq!(refused.reason, format!("{REASON}; the judge had refused it: it loses foxes"));
+        let mut promoted = Verdict { decision: Decision::Promoted, reason: "it is better".into(), checks: Vec::new() };
+        promoted.overrule(REASON);
+        assert_eq!(promoted.reason, format!("{REASON}; the judge agrees: it is better"));
+    }
+
+    #[test]
+    fn a_training_that_is_on_its_way_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let generations = Generations::of(dir.path(), "species");
+        let training = generations.lock().unwrap();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait_for(&generations).map(drop));
+            thread::sleep(2 * EVERY);
+            drop(training);
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(start.elapsed() >= 2 * EVERY);
+    }
+}

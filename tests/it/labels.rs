@@ -48,6 +48,10 @@ fn labels_are_set_taken_back_and_called_otherwise_and_heads_never_had_them() {
     assert_ne!(other, first);
     assert_eq!(site.done(&["label", "withdraw", "--by", "bob"]).split(';').next(), Some("2 answers taken back"));
     assert_eq!(weights(), first, "bit for bit");
+    let listed = site.done(&["label", "list", "--by", "bob"]);
+    assert!(listed.starts_with(&format!("{}  species: dingo  by bob 20", foxes[0])), "{listed}");
+    assert_eq!((listed.lines().count(), listed.matches(", withdrawn\n").count()), (2, 2), "{listed}");
+    assert_eq!(site.done(&["label", "list", "--event", &foxes[1]]).lines().count(), 4);
 
     // Two names for one thing: as if it had never had the other.
     let rows = fs::read_to_string(&table).unwrap();

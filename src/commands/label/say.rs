@@ -1,4 +1,4 @@
-//! `eyeshine label set|withdraw|rename`: what a person says of what the cameras saw.
+//! `eyeshine label set|withdraw|rename|list`: what a person says of what the cameras saw.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::commands::train::known;
 use crate::commands::unless_gone;
 use crate::config::Config;
 use crate::infer::head::BLANK;
-use crate::observe::store::{Answer, FrameName, Given, LifeStage, Sex, Species, Store};
+use crate::observe::store::{Answer, FrameName, Given, LifeStage, Recorded, Sex, Species, Standing, Store};
 use crate::teach::label_file;
 
 /// What is said.
@@ -63,6 +63,15 @@ pub enum Say {
         #[arg(long, default_value = label_file::SPECIES)]
         task: String,
     },
+    /// Lists what was ever said, and whether it holds.
+    List {
+        /// By this person.
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Of this event.
+        #[arg(long, value_name = "ID")]
+        event: Option<Uuid>,
+    },
 }
 
 /// Says it.
@@ -88,6 +97,10 @@ pub fn say(config: &Config, said: Say) -> anyhow::Result<()> {
                 tracing::warn!("teach.protected in the config names {old:?}: write {new:?} there");
             }
             format!("{n} answers of {task} that said {old} say {new} now\n")
+        }
+        Say::List { by, event } => {
+            let recorded = Store::open_read(&config.state.dir)?.recorded(by.as_deref(), event)?;
+            recorded.iter().map(line).collect()
         }
     };
     unless_gone(io::stdout().lock().write_all(answer.as_bytes())).context("standard output")
@@ -137,6 +150,18 @@ fn taken(answer: &Answer, given: &Given) -> String {
         text += &format!("; generation {generation} had said {class}");
     }
     text + "\n"
+}
+
+fn line(it: &Recorded) -> String {
+    let of = it.frame.map_or(String::new(), |at| format!("  frame of {at}"));
+    let given = it.given.strftime("%Y-%m-%d %H:%M:%SZ");
+    let verified = if it.verified { ", verified" } else { "" };
+    let standing = match it.standing {
+        Standing::Holds => "",
+        Standing::Superseded => ", superseded",
+        Standing::Withdrawn => ", withdrawn",
+    };
+    format!("{}{of}  {}: {}  by {} {given}{verified}{standing}\n", it.event, it.task, it.classes, it.labeller)
 }
 
 /// A frame by its time or by its picture.

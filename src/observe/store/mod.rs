@@ -39,7 +39,7 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
-pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
+pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Recorded, Sex, Species, Standing};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
