@@ -8,9 +8,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
+use eyeshine::commands::erase::{EraseArguments, erase_events};
 use eyeshine::commands::eval::eval;
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
+use eyeshine::commands::label::say::{Say, say};
 use eyeshine::commands::run::{Told, run};
 use eyeshine::commands::train::train_head;
 use eyeshine::commands::{Exit, Said, check_config::check_config};
@@ -79,7 +81,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Tables of labelled pictures, in and out.
+    /// What people say: tables of labelled pictures in and out, and labels of single events.
     #[command(subcommand)]
     Label(LabelCommand),
     /// Fits a new head on all labels; it goes live only if it proves better.
@@ -119,6 +121,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Erases events for good: pictures, vectors, labels, rows, and every head that was fitted on them.
+    Erase(EraseArguments),
     /// Lists everything that is wrong with the configuration.
     CheckConfig,
 }
@@ -141,6 +145,8 @@ enum LabelCommand {
         /// The table.
         table: PathBuf,
     },
+    #[command(flatten)]
+    Say(Say),
 }
 
 fn main() -> ExitCode {
@@ -196,8 +202,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Train { task, dry_run, cause, json } => {
             train_head(&config, &task, &cause, dry_run, json).map(|()| true)?
         }
+        Command::Label(LabelCommand::Say(said)) => say(&config, said).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
         Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
+        Command::Erase(asked) => erase_events(&config, asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,
     };
     Ok(if all_read { Exit::Done } else { Exit::Failed })

@@ -1,4 +1,6 @@
-//! `eyeshine label`: tables of labelled pictures, in and out.
+//! `eyeshine label`: tables of labelled pictures, in and out, and what people say of single events.
+
+pub mod say;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod classify;
 pub mod demo;
+pub mod erase;
 pub mod eval;
 pub mod heads;
 pub mod label;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fast_image_resize::Resizer;
 use jiff::Timestamp;
@@ -106,7 +107,7 @@ impl MediaFolder {
     pub fn write(&self, file: &str, jpeg: &[u8]) -> io::Result<()> {
         let target = self.state_dir.join(file);
         let folder = target.parent().unwrap_or(&self.state_dir);
-        let unfinished = target.with_extension(UNFINISHED);
+        let unfinished = MediaFolder::unfinished(&target);
         let write = || {
             fs::create_dir_all(folder)?;
             let disk = Disk::of(folder)?;
@@ -143,7 +144,7 @@ impl MediaFolder {
     pub fn sweep(&self, known: &HashSet<String>) -> io::Result<Swept> {
         let mut swept = Swept::default();
         let mut stray = Vec::new();
-        match walk(&self.state_dir.join(FOLDER), FOLDER, known, &mut swept.present, &mut stray) {
+        match walk(&self.state_dir.join(FOLDER), FOLDER, known, true, &mut swept.present, &mut stray) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -156,6 +157,30 @@ impl MediaFolder {
             swept.removed += 1;
         }
         Ok(swept)
+    }
+
+    /// The same beside a daemon that may be saving: what is younger than `age` may be on its way to a row, and stays, and so
+    /// do folders.
+    pub fn sweep_beside(&self, known: &HashSet<String>, age: Duration) -> io::Result<()> {
+        let mut stray = Vec::new();
+        match walk(&self.state_dir.join(FOLDER), FOLDER, known, false, &mut HashSet::new(), &mut stray) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let is_old = |it: &PathBuf| {
+            let written = fs::metadata(it).and_then(|it| it.modified());
+            written.is_ok_and(|it| it.elapsed().is_ok_and(|it| it > age))
+        };
+        stray.retain(is_old);
+        if stray.len() > MOST_STRAYS {
+            return Ok(());
+        }
+        stray.iter().try_for_each(fs::remove_file)
+    }
+
+    /// What a picture is called while it is written.
+    pub fn unfinished(picture: &Path) -> PathBuf {
+        picture.with_extension(UNFINISHED)
     }
 }
 
@@ -190,11 +215,12 @@ pub struct Swept {
     pub left: usize,
 }
 
-/// Sorts the files below `folder`, called `name`, into those known and those stray.
+/// Sorts the files below `folder`, called `name`, into those known and those stray; with `tidy` empty folders go.
 fn walk(
     folder: &Path,
     name: &str,
     known: &HashSet<String>,
+    tidy: bool,
     present: &mut HashSet<String>,
     stray: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
@@ -203,9 +229,11 @@ fn walk(
         let path = entry.path();
         let name = format!("{name}/{}", entry.file_name().to_string_lossy());
         if entry.file_type()?.is_dir() {
-            walk(&path, &name, known, present, stray)?;
-            // Fails where something is left in it, as it should.
-            let _ = fs::remove_dir(&path);
+            walk(&path, &name, known, tidy, present, stray)?;
+            if tidy {
+                // Fails where something is left in it, as it should.
+                let _ = fs::remove_dir(&path);
+            }
         } else if known.contains(&name) {
             present.insert(name);
         } else if is_ours(&path) {

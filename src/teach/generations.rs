@@ -32,6 +32,7 @@ use super::recipe::Recipe;
 pub mod carry;
 mod disk;
 mod kept;
+mod named;
 mod served;
 mod weights;
 

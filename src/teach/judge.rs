@@ -76,6 +76,13 @@ impl Verdict {
         self.decision == Decision::Promoted
     }
 
+    /// It goes live all the same, for a reason that is not the judge's; what the judge found stays beside it.
+    pub fn overrule(&mut self, reason: &str) {
+        let found = if self.is_promoted() { "the judge agrees" } else { "the judge had refused it" };
+        self.reason = format!("{reason}; {found}: {}", self.reason);
+        self.decision = Decision::Promoted;
+    }
+
     /// Nothing to judge.
     pub fn unchanged() -> Verdict {
         let reason = "labels and recipe are those of the last generation".into();

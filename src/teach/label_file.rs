@@ -14,8 +14,8 @@ pub const SPECIES: &str = "species";
 const NO_CAMERA: &str = "import";
 /// Pictures of one camera that name no event, and were taken within so many seconds of each other, are one.
 const GAP_SECS: f64 = 60.0;
-/// Longest name of a class.
-const MAX_NAME: usize = 100;
+/// Longest name of a class, or of a person.
+pub const MAX_NAME: usize = 100;
 
 /// A table cannot be used; nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -171,10 +171,8 @@ impl Columns {
         let mut classes = BTreeMap::new();
         for (at, task) in &self.tasks {
             let class = field(*at);
-            if class.chars().count() > MAX_NAME || class.chars().any(char::is_control) {
-                return Err(format!("{task}: a class is called by at most {MAX_NAME} characters of one line"));
-            }
             if !class.is_empty() {
+                class_name(task, class)?;
                 classes.insert(task.clone(), class.to_owned());
             }
         }
@@ -187,12 +185,24 @@ impl Columns {
     }
 }
 
-/// RFC 3339, or date and time without a zone, which is UTC.
+/// Refuses what cannot be the name of a class.
+pub fn class_name(task: &str, class: &str) -> Result<(), String> {
+    if class.is_empty() || class.chars().count() > MAX_NAME || class.chars().any(char::is_control) {
+        return Err(format!("{task}: a class is called by 1 to {MAX_NAME} characters of one line"));
+    }
+    Ok(())
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
+    moment(text).map_err(|error| format!("captured_at: {error}"))
+}
+
+/// A time as people write it: RFC 3339, or date and time without a zone, which is UTC.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     let civil = |text: &str| text.parse::<DateTime>().and_then(|it| TimeZone::UTC.to_timestamp(it));
-    text.parse::<Timestamp>().or_else(|_| civil(text)).map_err(|_| {
-        format!("captured_at: {text:?} is no time: write it as 2026-03-01T17:30:00Z or 2026-03-01 17:30:00 (UTC)")
-    })
+    text.parse::<Timestamp>()
+        .or_else(|_| civil(text))
+        .map_err(|_| format!("{text:?} is no time: write it as 2026-03-01T17:30:00Z or 2026-03-01 17:30:00 (UTC)"))
 }
 
 /// Events in the order in which the table first names them.

@@ -23,6 +23,7 @@ pub mod strangers;
 pub mod judge;
 pub mod score;
 
+pub mod erase;
 pub mod follow;
 pub mod generations;
 pub mod retrain;

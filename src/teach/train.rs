@@ -75,13 +75,26 @@ pub fn train(
     // Counted first: what comes while this goes on waits for the next.
     let labels = store.label_counts()?.remove(task).unwrap_or_default();
     let seen = Seen { at: Timestamp::now(), labels };
-    let trained = train_on(&store, &generations, config, contracts, cause, keep);
+    let trained = train_on(&store, &generations, config, contracts, cause, keep, None);
     // Too few labels is an answer, as any other: it is asked again when there are others.
     let too_few = |it: &TrainError| matches!(it, TrainError::Fit(FitError::NoLabels | FitError::OneClass { .. }));
     if keep && trained.as_ref().map_or_else(too_few, |_| true) {
         generations.set_seen(&seen)?;
     }
     trained
+}
+
+/// Trains a head that must serve, for the reason given, as the one that serves may not stay: the judge is heard, and has no
+/// veto. The caller holds the lock of the task.
+pub(super) fn refit(
+    store: &Reader,
+    generations: &Generations,
+    config: &TeachConfig,
+    contracts: &Contracts,
+    cause: &str,
+    reason: &str,
+) -> Result<Trained, TrainError> {
+    train_on(store, generations, config, contracts, cause, true, Some(reason))
 }
 
 fn train_on(
@@ -91,23 +104,34 @@ fn train_on(
     contracts: &Contracts,
     cause: &str,
     keep: bool,
+    must_serve: Option<&str>,
 ) -> Result<Trained, TrainError> {
     let (task, featurizer) = (generations.task(), contracts.first.identity());
     let second = contracts.second.as_ref().map(Contract::identity);
+    let featurizers = (&*featurizer, second.as_deref());
     let mut taught = store.taught(task, &featurizer, second.as_deref())?;
     name(&mut taught.classes, &contracts.first);
     let labels_sha256 = hash(&taught, &featurizer, second.as_deref());
-    let mut serving = generations.current()?;
-    let rolled_back = proven_worse(generations, serving, &taught, (&featurizer, second.as_deref()), &config.protected)?;
-    if let Some(it) = &rolled_back {
-        serving = if keep { generations.roll_back_for(it)? } else { it.to };
-    }
-    if let Some(verdict) = same(generations, &labels_sha256)? {
-        return Ok(Trained { verdict, manifest: None, serving, rolled_back });
+    let (mut serving, mut rolled_back) = (generations.current()?, None);
+    if must_serve.is_none() {
+        rolled_back = proven_worse(generations, serving, &taught, featurizers, &config.protected)?;
+        if let Some(it) = &rolled_back {
+            serving = if keep { generations.roll_back_for(it)? } else { it.to };
+        }
+        if let Some(verdict) = same(generations, &labels_sha256)? {
+            return Ok(Trained { verdict, manifest: None, serving, rolled_back });
+        }
     }
     let fitted = fit(&taught)?;
-    let incumbent = incumbent(generations, serving, &featurizer, second.as_deref())?;
-    let verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
+    let incumbent = match incumbent(generations, serving, featurizers) {
+        // What goes anyway need not be whole.
+        Err(_) if must_serve.is_some() => None,
+        it => it?,
+    };
+    let mut verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
+    if let Some(reason) = must_serve {
+        verdict.overrule(reason);
+    }
     let (n_events, alone) = (taught.n_events(), &fitted.alone);
     let manifest = Manifest {
         format: 1,
@@ -173,16 +197,16 @@ fn proven_worse(
     generations: &Generations,
     serving: u32,
     taught: &Taught,
-    (featurizer, second): (&str, Option<&str>),
+    featurizers: (&str, Option<&str>),
     protected: &[String],
 ) -> Result<Option<RolledBack>, GenerationError> {
     // A crash came between this and the pointer.
     if let Some(again) = generations.rolled_back(serving)? {
         return Ok(Some(again));
     }
-    let Some(own) = incumbent(generations, serving, featurizer, second)? else { return Ok(None) };
+    let Some(own) = incumbent(generations, serving, featurizers)? else { return Ok(None) };
     let before = generations.before(serving)?;
-    let other = incumbent(generations, before, featurizer, second)?;
+    let other = incumbent(generations, before, featurizers)?;
     if before > 0 && other.is_none() {
         return Ok(None);
     }
@@ -261,8 +285,7 @@ pub(super) struct Incumbent {
 fn incumbent(
     generations: &Generations,
     serving: u32,
-    featurizer: &str,
-    second: Option<&str>,
+    (featurizer, second): (&str, Option<&str>),
 ) -> Result<Option<Incumbent>, GenerationError> {
     if serving == 0 {
         return Ok(None);

@@ -8,6 +8,7 @@ mod classify;
 mod clips;
 mod daemon;
 mod http;
+mod labels;
 mod life_cycle;
 mod load;
 mod reserve;

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 use super::piece::Piece;
-use super::{Reader, Store, StoreError, Writer, labels, words};
+use super::{Reader, Species, Store, StoreError, Writer, answers, words};
 
 /// An event of a table.
 #[derive(Debug)]
@@ -115,8 +115,19 @@ fn settle(
     for (sha256, classes) in new.chain(event.known.iter().map(|(sha256, classes)| (*sha256, classes))) {
         let Some((of, captured_us)) = find(&tx, &sha256)? else { continue };
         for (task, class) in classes {
-            if labels::current(&tx, of, Some(captured_us), task)?.as_deref() != Some(class.as_str()) {
-                labels::append(&tx, of, Some(captured_us), task, &event.labeller, class)?;
+            if answers::current(&tx, of, Some(captured_us), task)? != [class.as_str()] {
+                let species = [Species::of(class)];
+                let (labeller, captured_us) = (&*event.labeller, Some(captured_us));
+                let row = answers::Row {
+                    event: of,
+                    captured_us,
+                    task,
+                    labeller,
+                    suggested: None,
+                    species: &species,
+                    verified: false,
+                };
+                answers::append(&tx, &row)?;
                 imported.labels += 1;
             }
         }

@@ -1,10 +1,10 @@
-//! What people say of events: taken down for good, and read as a fit sees it.
+//! What people say of events, as a fit sees it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use crate::domain::Class;
@@ -30,45 +30,6 @@ pub struct Labelled {
     pub event: Uuid,
     /// Class by task.
     pub classes: BTreeMap<String, String>,
-}
-
-/// Appends an answer of one class.
-pub(super) fn append(
-    db: &Connection,
-    event: Uuid,
-    captured_us: Option<i64>,
-    task: &str,
-    labeller: &str,
-    class: &str,
-) -> rusqlite::Result<()> {
-    let id = Uuid::now_v7();
-    db.prepare_cached(
-        "INSERT INTO answers (id, event, captured_us, task, labeller, given_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        id.as_bytes(),
-        event.as_bytes(),
-        captured_us,
-        task,
-        labeller,
-        Timestamp::now().as_microsecond()
-    ])?;
-    db.prepare_cached("INSERT INTO labels (answer, position, class) VALUES (?1, 0, ?2)")?
-        .execute(params![id.as_bytes(), class])
-        .map(drop)
-}
-
-/// The class that holds of an event, or of a frame of it.
-pub(super) fn current(
-    db: &Connection,
-    event: Uuid,
-    captured_us: Option<i64>,
-    task: &str,
-) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT l.class FROM labels l JOIN answers a ON a.id = l.answer
-               WHERE a.event = ?1 AND a.captured_us IS ?2 AND a.task = ?3 AND a.withdrawn_us IS NULL
-               ORDER BY a.id DESC, l.position LIMIT 1";
-    db.prepare_cached(sql)?.query_row(params![event.as_bytes(), captured_us, task], |row| row.get(0)).optional()
 }
 
 impl Reader {

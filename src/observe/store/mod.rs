@@ -3,7 +3,9 @@
 //! One process writes (a lock on the folder keeps a second daemon out), any number read: SQLite with a write-ahead log.
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
+mod answers;
 mod deployment;
+mod erase;
 mod error;
 mod import;
 mod labels;
@@ -38,6 +40,8 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
+pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Recorded, Sex, Species, Standing};
+pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;

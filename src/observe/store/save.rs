@@ -61,6 +61,12 @@ impl Store {
             let path = shared.database();
             let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
             writer.connect(shared)?;
+            // Commands beside this program bring pictures, and erase some.
+            if let Some(db) = writer.db.take() {
+                let counted = super::tidy::count(shared, writer, &db);
+                writer.db = Some(db);
+                counted?;
+            }
             let Some(deployment) = deployment(shared, writer, event).map_err(failed)? else {
                 pieces.iter().for_each(|_| shared.skip(skipped::BLANK));
                 return Ok(Saved::Skipped);

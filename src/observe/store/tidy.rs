@@ -67,7 +67,8 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
 /// Takes down what the kept pictures take.
 pub(super) fn count(shared: &Shared, writer: &mut Writer, db: &Connection) -> Result<(), StoreError> {
     let bytes: i64 = db
-        .query_row("SELECT coalesce(sum(bytes), 0) FROM media WHERE file IS NOT NULL", [], |row| row.get(0))
+        .prepare_cached("SELECT picture_bytes FROM totals")
+        .and_then(|mut it| it.query_row([], |row| row.get(0)))
         .map_err(|error| StoreError::sqlite(&shared.database(), &error))?;
     shared.set_media_bytes(writer, u64::try_from(bytes).unwrap_or(0));
     Ok(())

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod answers;
 mod caps;
 mod crash;
 mod disk;
+mod erase;
 mod labels;
 mod refuse;
 

@@ -1,0 +1,444 @@
+//! What people say of an event or a frame: taken down, superseded, taken back, called otherwise.
+//!
+//! Answers are appended, and the latest that was not taken back holds. A class that is called otherwise is spelled anew
+//! wherever it stands, in superseded answers too, so that a fit cannot tell that it was ever called anything else, and no
+//! table of old names outlives the labels that had them.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Reader, Store, StoreError, words};
+
+/// A frame may be named by a time that is off by so much.
+const NEAR: SignedDuration = SignedDuration::from_secs(1);
+/// Frames or names that an error lists, at most.
+const MOST_LISTED: usize = 8;
+
+/// What people say cannot be taken down, or there is nothing to take back.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The store cannot do it.
+    #[error("{0}")]
+    Store(#[source] StoreError),
+    /// There is no such event.
+    #[error("labels: there is no event {0}: the page and `/api/v1/events` name those that there are")]
+    NoEvent(Uuid),
+    /// The event has no such frame.
+    #[error("labels: event {event} has no frame {frame}; {known}")]
+    NoFrame {
+        /// The event.
+        event: Uuid,
+        /// As it was named.
+        frame: FrameName,
+        /// Those that it has, in a sentence.
+        known: String,
+    },
+    /// Nobody of that name has said anything.
+    #[error("labels: nobody called {name:?} has given a label; {known}")]
+    NoLabeller {
+        /// The name.
+        name: String,
+        /// Who has, in a sentence.
+        known: String,
+    },
+    /// Nothing is called so.
+    #[error("labels: no label of {task} says {name:?}; {known}")]
+    NoClass {
+        /// The task.
+        task: String,
+        /// The class.
+        name: String,
+        /// What they say, in a sentence.
+        known: String,
+    },
+}
+
+impl From<StoreError> for AnswerError {
+    fn from(error: StoreError) -> AnswerError {
+        AnswerError::Store(error)
+    }
+}
+
+/// Which frame of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameName {
+    /// That of a moment, or the nearest within a second.
+    At(Timestamp),
+    /// That of a kept picture.
+    Picture(Uuid),
+}
+
+impl std::fmt::Display for FrameName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FrameName::At(at) => write!(f, "of {at}"),
+            FrameName::Picture(id) => write!(f, "with picture {id}"),
+        }
+    }
+}
+
+/// Camtrap DP `sex`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Sex {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+}
+
+/// Camtrap DP `lifeStage`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LifeStage {
+    /// Fully grown.
+    Adult,
+    /// Nearly.
+    Subadult,
+    /// Young.
+    Juvenile,
+}
+
+/// One species of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Species {
+    /// Its class.
+    pub class: String,
+    /// How many.
+    pub count: Option<u32>,
+    /// All of one sex.
+    pub sex: Option<Sex>,
+    /// All of one age.
+    pub life_stage: Option<LifeStage>,
+}
+
+impl Species {
+    /// A class, and nothing else known.
+    pub fn of(class: &str) -> Species {
+        Species { class: class.into(), count: None, sex: None, life_stage: None }
+    }
+}
+
+/// What somebody says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Of which event.
+    pub event: Uuid,
+    /// Of which frame; none: of the whole event.
+    pub frame: Option<FrameName>,
+    /// Of which task.
+    pub task: String,
+    /// Who.
+    pub labeller: String,
+    /// What it shows; several for a fox and a deer.
+    pub species: Vec<Species>,
+    /// A second person agrees.
+    pub verified: bool,
+}
+
+/// An answer that was taken down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The frame; none: the whole event.
+    pub frame: Option<Timestamp>,
+    /// What had held until then.
+    pub superseded: Vec<String>,
+    /// What the head had suggested, and its generation.
+    pub suggested: Option<(u32, String)>,
+}
+
+/// An answer that is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Of which event.
+    pub event: Uuid,
+    /// Of which frame; none: of the whole event.
+    pub frame: Option<Timestamp>,
+    /// Of which task.
+    pub task: String,
+    /// What it shows.
+    pub classes: String,
+    /// Who says so.
+    pub labeller: String,
+    /// When it was said.
+    pub given: Timestamp,
+    /// A second person agrees.
+    pub verified: bool,
+    /// Whether it holds.
+    pub standing: Standing,
+}
+
+/// Whether an answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Holds,
+    /// A later one does.
+    Superseded,
+    /// It was taken back.
+    Withdrawn,
+}
+
+/// An answer on its way into the database.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) event: Uuid,
+    pub(super) captured_us: Option<i64>,
+    pub(super) task: &'a str,
+    pub(super) labeller: &'a str,
+    pub(super) suggested: Option<(u32, &'a str)>,
+    pub(super) species: &'a [Species],
+    pub(super) verified: bool,
+}
+
+impl Store {
+    /// Takes down what somebody says; it supersedes what held before.
+    pub fn answer(&self, answer: &Answer) -> Result<Given, AnswerError> {
+        self.in_transaction(|tx| {
+            if !is_event(tx, answer.event)? {
+                return Ok(Err(AnswerError::NoEvent(answer.event)));
+            }
+            let captured_us = match answer.frame {
+                None => None,
+                Some(frame) => match find_frame(tx, answer.event, frame)? {
+                    Ok(captured_us) => Some(captured_us),
+                    Err(known) => {
+                        return Ok(Err(AnswerError::NoFrame { event: answer.event, frame, known }));
+                    }
+                },
+            };
+            let superseded = current(tx, answer.event, captured_us, &answer.task)?;
+            let suggested = suggested(tx, answer.event, &answer.task)?;
+            append(
+                tx,
+                &Row {
+                    event: answer.event,
+                    captured_us,
+                    task: &answer.task,
+                    labeller: &answer.labeller,
+                    suggested: suggested.as_ref().map(|it| (it.0, &*it.1)),
+                    species: &answer.species,
+                    verified: answer.verified,
+                },
+            )?;
+            let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
+            Ok(Ok(Given { frame, superseded, suggested }))
+        })
+    }
+
+    /// Takes back what somebody said, or what was said of an event, or both; what that had superseded holds again. How many
+    /// answers it was.
+    pub fn withdraw(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<usize, AnswerError> {
+        self.in_transaction(|tx| {
+            if let Some(event) = event
+                && !is_event(tx, event)?
+            {
+                return Ok(Err(AnswerError::NoEvent(event)));
+            }
+            if let Some(name) = labeller
+                && !tx.prepare("SELECT 1 FROM answers WHERE labeller = ?1")?.exists([name])?
+            {
+                let sql = "SELECT labeller FROM answers GROUP BY labeller ORDER BY count(*) DESC, labeller";
+                let known = listed("labels are of", &texts(tx, sql, [])?);
+                return Ok(Err(AnswerError::NoLabeller { name: name.into(), known }));
+            }
+            let sql = "UPDATE answers SET withdrawn_us = ?1 WHERE withdrawn_us IS NULL
+                       AND (?2 IS NULL OR labeller = ?2) AND (?3 IS NULL OR event = ?3)";
+            let event = event.as_ref().map(Uuid::as_bytes);
+            Ok(Ok(tx.execute(sql, params![Timestamp::now().as_microsecond(), labeller, event])?))
+        })
+    }
+
+    /// Calls a class otherwise, which may be the name of another: then they are one from now on. How many answers it was.
+    pub fn rename(&self, task: &str, old: &str, new: &str) -> Result<usize, AnswerError> {
+        self.in_transaction(|tx| {
+            let sql =
+                "SELECT l.answer FROM labels l JOIN answers a ON a.id = l.answer WHERE a.task = ?1 AND l.class = ?2";
+            let answers: Vec<Uuid> =
+                tx.prepare(sql)?.query_map([task, old], |row| words::uuid(row, 0))?.collect::<rusqlite::Result<_>>()?;
+            if answers.is_empty() {
+                let sql = "SELECT l.class FROM labels l JOIN answers a ON a.id = l.answer WHERE a.task = ?1
+                           GROUP BY l.class ORDER BY count(*) DESC, l.class";
+                let known = listed("they say", &texts(tx, sql, [task])?);
+                return Ok(Err(AnswerError::NoClass { task: task.into(), name: old.into(), known }));
+            }
+            for answer in &answers {
+                // Who said both meant one: their numbers add up, and what differs of them is not known.
+                tx.prepare_cached(
+                    "UPDATE labels AS kept SET count = kept.count + gone.count,
+                         sex = CASE WHEN kept.sex = gone.sex THEN kept.sex END,
+                         life_stage = CASE WHEN kept.life_stage = gone.life_stage THEN kept.life_stage END
+                     FROM labels AS gone WHERE kept.answer = ?1 AND kept.class = ?3
+                         AND gone.answer = ?1 AND gone.class = ?2",
+                )?
+                .execute(params![answer.as_bytes(), old, new])?;
+                tx.prepare_cached(
+                    "DELETE FROM labels WHERE answer = ?1 AND class = ?2
+                         AND EXISTS (SELECT 1 FROM labels WHERE answer = ?1 AND class = ?3)",
+                )?
+                .execute(params![answer.as_bytes(), old, new])?;
+                tx.prepare_cached("UPDATE labels SET class = ?3 WHERE answer = ?1 AND class = ?2")?
+                    .execute(params![answer.as_bytes(), old, new])?;
+            }
+            Ok(Ok(answers.len()))
+        })
+    }
+
+    /// Runs what writes in one transaction, which an error takes back.
+    fn in_transaction<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, AnswerError>>,
+    ) -> Result<T, AnswerError> {
+        self.write(|shared, writer| {
+            let path = shared.database();
+            let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+            let db = writer.connect(shared)?;
+            let tx = Transaction::new(db, TransactionBehavior::Immediate).map_err(failed)?;
+            let done = work(&tx).map_err(failed)?;
+            if done.is_ok() {
+                tx.commit().map_err(failed)?;
+            }
+            Ok(done)
+        })?
+    }
+}
+
+impl Reader {
+    /// What was ever said, of an event and by a person where these are given, in the order of events and then of time.
+    pub fn recorded(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT a.event, a.captured_us, a.task,
+                           (SELECT group_concat(class, ' and ' ORDER BY position) FROM labels WHERE answer = a.id),
+                           a.labeller, a.given_us, a.verified, a.withdrawn_us IS NOT NULL,
+                           EXISTS (SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us
+                               AND b.task = a.task AND b.withdrawn_us IS NULL AND b.id > a.id)
+                       FROM answers a WHERE (?1 IS NULL OR a.labeller = ?1) AND (?2 IS NULL OR a.event = ?2)
+                       ORDER BY a.event, a.id";
+            let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
+            db.prepare(sql)?.query_map(values, recorded)?.collect()
+        })
+    }
+}
+
+fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
+    let frame = row.get::<_, Option<i64>>(1)?.map(|_| words::time(row, 1)).transpose()?;
+    Ok(Recorded {
+        event: words::uuid(row, 0)?,
+        frame,
+        task: row.get(2)?,
+        classes: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        labeller: row.get(4)?,
+        given: words::time(row, 5)?,
+        verified: row.get(6)?,
+        standing: match (row.get(7)?, row.get(8)?) {
+            (true, _) => Standing::Withdrawn,
+            (false, true) => Standing::Superseded,
+            (false, false) => Standing::Holds,
+        },
+    })
+}
+
+/// Appends an answer. Its identity comes after those that it supersedes, even where the clock was set back.
+pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<()> {
+    let sql = "SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 ORDER BY id DESC LIMIT 1";
+    let mut statement = db.prepare_cached(sql)?;
+    let values = params![it.event.as_bytes(), it.captured_us, it.task];
+    let last = statement.query_row(values, |row| words::uuid(row, 0)).optional()?;
+    let now = Uuid::now_v7();
+    let id = last.filter(|it| *it >= now).map_or(now, |it| Uuid::from_u128(it.as_u128().wrapping_add(1)));
+    db.prepare_cached(
+        "INSERT INTO answers (id, event, captured_us, task, labeller, given_us, generation, guess, verified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        id.as_bytes(),
+        it.event.as_bytes(),
+        it.captured_us,
+        it.task,
+        it.labeller,
+        Timestamp::now().as_microsecond(),
+        it.suggested.map(|it| it.0),
+        it.suggested.map(|it| it.1),
+        it.verified,
+    ])?;
+    for (position, species) in (0_i64..).zip(it.species) {
+        db.prepare_cached(
+            "INSERT INTO labels (answer, position, class, count, sex, life_stage) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            id.as_bytes(),
+            position,
+            species.class,
+            species.count,
+            species.sex.map(words::word),
+            species.life_stage.map(words::word)
+        ])?;
+    }
+    Ok(())
+}
+
+/// The classes that hold of an event, or of a frame of it.
+pub(super) fn current(
+    db: &Connection,
+    event: Uuid,
+    captured_us: Option<i64>,
+    task: &str,
+) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT class FROM labels WHERE answer = (
+                   SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 AND withdrawn_us IS NULL
+                   ORDER BY id DESC LIMIT 1)
+               ORDER BY position";
+    let mut statement = db.prepare_cached(sql)?;
+    statement.query_map(params![event.as_bytes(), captured_us, task], |row| row.get(0))?.collect()
+}
+
+/// What a head said of the event, and its generation; none where none was asked.
+fn suggested(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Option<(u32, String)>> {
+    let sql = "SELECT generation, coalesce(class, type) FROM observations
+               WHERE event = ?1 AND task = ?2 AND type <> 'unclassified' ORDER BY position LIMIT 1";
+    db.query_row(sql, params![event.as_bytes(), task], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+fn is_event(db: &Connection, event: Uuid) -> rusqlite::Result<bool> {
+    db.prepare("SELECT 1 FROM events WHERE id = ?1")?.exists([event.as_bytes()])
+}
+
+/// The moment of a frame, or those that there are, in a sentence.
+fn find_frame(db: &Connection, event: Uuid, frame: FrameName) -> rusqlite::Result<Result<i64, String>> {
+    let sql = "SELECT DISTINCT captured_us FROM media WHERE event = ?1 ORDER BY captured_us";
+    let moments: Vec<i64> =
+        db.prepare(sql)?.query_map([event.as_bytes()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let found = match frame {
+        FrameName::Picture(id) => {
+            let sql = "SELECT captured_us FROM media WHERE event = ?1 AND id = ?2";
+            db.query_row(sql, params![event.as_bytes(), id.as_bytes()], |row| row.get(0)).optional()?
+        }
+        FrameName::At(at) => {
+            let apart = |it: &i64| it.abs_diff(at.as_microsecond());
+            let near = moments.iter().copied().min_by_key(apart);
+            near.filter(|it| u128::from(apart(it)) <= NEAR.as_micros().unsigned_abs())
+        }
+    };
+    Ok(found.ok_or_else(|| {
+        let times = moments.iter().filter_map(|it| Timestamp::from_microsecond(*it).ok()).map(|it| it.to_string());
+        listed("its frames are of", &times.collect::<Vec<_>>())
+    }))
+}
+
+fn texts(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<String>> {
+    db.prepare(sql)?.query_map(values, |row| row.get(0))?.collect()
+}
+
+/// `they say fox, hen and 3 more`; `there are none`.
+fn listed(what: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "there are none".into();
+    }
+    let mut said = format!("{what} {}", names.iter().take(MOST_LISTED).cloned().collect::<Vec<_>>().join(", "));
+    if names.len() > MOST_LISTED {
+        said += &format!(" and {} more", names.len() - MOST_LISTED);
+    }
+    said
+}

@@ -1,0 +1,389 @@
+//! Erasing events for good: pictures first, then rows, then every trace that a database keeps of rows that are gone.
+//!
+//! SQLite leaves what was deleted in free pages, in gaps of pages, and in its write-ahead log. So the database is written
+//! anew without it, and the log is cut to nothing. Copies that an update of the schema left beside it are cleansed too.
+//! What is to go is written down first, so that an erasing that was cut short is finished by the next.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::config::StoreConfig;
+use crate::domain::EventState;
+use crate::metrics::Metrics;
+use crate::observe::media::MediaFolder;
+
+use super::{DATABASE, Reader, Store, StoreError, lock, words};
+
+/// What is to go, by identity, a line each; there only while an erasing is on its way.
+const UNFINISHED: &str = "erase.unfinished";
+/// Events erased in one transaction: so long others wait.
+const BATCH: usize = 100;
+/// How long others may keep the database or its log.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Beside a daemon, a stray picture that is younger may be one that is just being saved.
+const STRAY_AGE: Duration = Duration::from_secs(600);
+/// What an event with people in it is called.
+const HUMAN: &str = "human";
+
+/// Nothing was erased, or not yet everything.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The store cannot do it.
+    #[error("{0}")]
+    Store(#[source] StoreError),
+    /// There is no such event.
+    #[error("erase: there is no event {0}; nothing was erased")]
+    NoEvent(Uuid),
+    /// There is no such camera.
+    #[error("erase: no event is of a camera {camera:?}, but of {known}; nothing was erased")]
+    NoCamera {
+        /// The camera.
+        camera: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A daemon would bring it back.
+    #[error("erase: event {0} still goes on: erase it once it has ended; nothing was erased")]
+    Open(Uuid),
+    /// A reader holds on to the log.
+    #[error(
+        "erase: another program keeps reading {}: the rows are gone, and the file still holds them; erase again, which finishes it",
+        path.display()
+    )]
+    Held {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A copy of the database cannot be cleansed.
+    #[error("erase: {}: {why}: this copy of the database may hold the events: delete it, and erase again", path.display())]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What SQLite says.
+        why: String,
+    },
+}
+
+impl From<StoreError> for EraseError {
+    fn from(error: StoreError) -> EraseError {
+        EraseError::Store(error)
+    }
+}
+
+/// What is to go: the events of which everything holds that is asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Which {
+    /// This one.
+    pub event: Option<Uuid>,
+    /// Those of which some lies in this span.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Those of this camera.
+    pub camera: Option<String>,
+    /// Those in which a head or anybody ever saw people.
+    pub people: bool,
+}
+
+/// An event that is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doomed {
+    /// The event.
+    pub id: Uuid,
+    /// Its camera.
+    pub camera: String,
+    /// When it began.
+    pub start: Timestamp,
+    /// Its pictures on disk.
+    pub pictures: usize,
+    /// Its vectors.
+    pub vectors: usize,
+    /// What was ever said of it.
+    pub answers: usize,
+    /// It goes on, as far as the database knows.
+    pub is_open: bool,
+}
+
+impl Reader {
+    /// What an erasing would take, in the order of time.
+    pub fn to_erase(&self, which: &Which) -> Result<Vec<Doomed>, EraseError> {
+        let doomed = self.read(|db| doomed(db, which))?;
+        if let (Some(id), []) = (which.event, &*doomed) {
+            return Err(EraseError::NoEvent(id));
+        }
+        if let (Some(camera), []) = (&which.camera, &*doomed) {
+            let cameras: Vec<String> = self.read(|db| {
+                db.prepare("SELECT DISTINCT camera FROM events ORDER BY camera")?
+                    .query_map([], |row| row.get(0))?
+                    .collect()
+            })?;
+            if !cameras.contains(camera) {
+                let known = if cameras.is_empty() { "none".into() } else { cameras.join(", ") };
+                return Err(EraseError::NoCamera { camera: camera.clone(), known });
+            }
+        }
+        Ok(doomed)
+    }
+}
+
+fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
+    let sql = "SELECT e.id, e.camera, e.start_us, e.state,
+                   (SELECT count(*) FROM media m WHERE m.event = e.id AND m.file IS NOT NULL),
+                   (SELECT count(*) FROM media m JOIN embeddings v ON v.media = m.id WHERE m.event = e.id),
+                   (SELECT count(*) FROM answers a WHERE a.event = e.id)
+               FROM events e
+               WHERE (?1 IS NULL OR e.id = ?1) AND (?2 IS NULL OR e.end_us >= ?2) AND (?3 IS NULL OR e.start_us <= ?3)
+                   AND (?4 IS NULL OR e.camera = ?4)
+                   AND (NOT ?5
+                       OR EXISTS (SELECT 1 FROM observations o
+                                  WHERE o.event = e.id AND ?6 IN (o.type, o.class, o.hint))
+                       OR EXISTS (SELECT 1 FROM answers a LEFT JOIN labels l ON l.answer = a.id
+                                  WHERE a.event = e.id AND ?6 IN (a.guess, l.class)))
+               ORDER BY e.start_us, e.id";
+    let open = words::word(EventState::Open);
+    let values = params![
+        which.event.as_ref().map(Uuid::as_bytes),
+        which.span.map(|it| it.0.as_microsecond()),
+        which.span.map(|it| it.1.as_microsecond()),
+        which.camera,
+        which.people,
+        HUMAN,
+    ];
+    let n = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|it| usize::try_from(it).unwrap_or(0));
+    db.prepare(sql)?
+        .query_map(values, |row| {
+            Ok(Doomed {
+                id: words::uuid(row, 0)?,
+                camera: row.get(1)?,
+                start: words::time(row, 2)?,
+                is_open: row.get::<_, String>(3)? == open,
+                pictures: n(row, 4)?,
+                vectors: n(row, 5)?,
+                answers: n(row, 6)?,
+            })
+        })?
+        .collect()
+}
+
+/// A store that is being erased from.
+#[derive(Debug)]
+pub struct Eraser {
+    store: Store,
+    /// Nobody else has the folder, nor will as long as this lives.
+    alone: bool,
+}
+
+impl Eraser {
+    /// Opens a store that is there, beside a daemon or without one.
+    pub fn open(state_dir: &Path, config: &StoreConfig) -> Result<Eraser, EraseError> {
+        Store::open_read(state_dir)?;
+        let lock = match lock(state_dir) {
+            Ok(lock) => Some(lock),
+            Err(StoreError::Locked { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let alone = lock.is_some();
+        // Alone it sweeps away what a crash left of pictures, as a daemon does when it starts.
+        let store = Store::new(state_dir, config, Metrics::new(), lock);
+        store.probe()?;
+        Ok(Eraser { store, alone })
+    }
+
+    /// Whether a daemon watches: its open events are in its memory, and it would bring them back.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// What is to go, and what is left because it goes on; an event that was named alone is refused then.
+    pub fn choose(&self, which: &Which) -> Result<(Vec<Doomed>, Vec<Doomed>), EraseError> {
+        let doomed = self.store.to_erase(which)?;
+        let (left, doomed): (Vec<Doomed>, Vec<Doomed>) = doomed.into_iter().partition(|it| it.is_open && !self.alone);
+        match (which.event, &*left) {
+            (Some(id), [_, ..]) => Err(EraseError::Open(id)),
+            _ => Ok((doomed, left)),
+        }
+    }
+
+    /// Reads what is left.
+    pub fn reader(&self) -> &Reader {
+        &self.store
+    }
+
+    /// What an erasing that was cut short had still to do.
+    pub fn unfinished(&self) -> Result<BTreeSet<Uuid>, StoreError> {
+        let path = self.path(UNFINISHED);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().filter_map(|it| Uuid::try_parse(it.trim()).ok()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            Err(error) => Err(StoreError::io(&path, &error)),
+        }
+    }
+
+    /// Writes down what is to go, for the next if this one is cut short.
+    pub fn begin(&self, events: &BTreeSet<Uuid>) -> Result<(), StoreError> {
+        let path = self.path(UNFINISHED);
+        let text: String = events.iter().map(|it| format!("{it}\n")).collect();
+        let write = || {
+            let unfinished = path.with_extension("tmp");
+            let mut file = File::create(&unfinished)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)?;
+            File::open(&self.store.shared.dir)?.sync_all()
+        };
+        write().map_err(|error| StoreError::io(&path, &error))
+    }
+
+    /// Everything is gone: so is the note of it.
+    pub fn finish(&self) -> Result<(), StoreError> {
+        let path = self.path(UNFINISHED);
+        let remove = || {
+            remove_file(&path.with_extension("tmp"))?;
+            remove_file(&path)?;
+            File::open(&self.store.shared.dir)?.sync_all()
+        };
+        remove().map_err(|error| StoreError::io(&path, &error))
+    }
+
+    /// Deletes pictures and rows. Heads can be fitted without them from now on.
+    pub fn delete(&self, events: &BTreeSet<Uuid>) -> Result<(), EraseError> {
+        let events: Vec<&Uuid> = events.iter().collect();
+        for batch in events.chunks(BATCH) {
+            self.store.write(|shared, writer| {
+                let path = shared.database();
+                let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+                let db = writer.connect(shared)?;
+                db.busy_timeout(PATIENCE).map_err(failed)?;
+                db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(())).map_err(failed)?;
+                let tx = Transaction::new(db, TransactionBehavior::Immediate).map_err(failed)?;
+                for event in batch {
+                    // Pictures first: a row without its picture is found again, a picture without its row is not.
+                    for picture in pictures(&tx, event).map_err(failed)? {
+                        let path = shared.dir.join(picture);
+                        let removed = remove_file(&path).and_then(|()| remove_file(&MediaFolder::unfinished(&path)));
+                        removed.map_err(|error| StoreError::io(&path, &error))?;
+                    }
+                    tx.execute("DELETE FROM events WHERE id = ?1", [event.as_bytes()]).map_err(failed)?;
+                }
+                tx.commit().map_err(failed)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes the last traces out of the files: of the copies, of the pictures' folder, of the database and its log.
+    pub fn cleanse(&self, events: &BTreeSet<Uuid>) -> Result<(), EraseError> {
+        for copy in self.copies()? {
+            cleanse_copy(&copy, events)
+                .map_err(|error| EraseError::Copy { path: copy.clone(), why: error.to_string() })?;
+        }
+        self.sweep()?;
+        let held = self.store.write(|shared, writer| {
+            let path = shared.database();
+            let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+            let db = writer.connect(shared)?;
+            db.busy_timeout(PATIENCE).map_err(failed)?;
+            db.execute_batch("VACUUM").map_err(failed)?;
+            cut_log(db).map_err(failed)
+        })?;
+        if held { Err(EraseError::Held { path: self.store.shared.database() }) } else { Ok(()) }
+    }
+
+    /// Stray pictures that are too old to be on their way to a row.
+    fn sweep(&self) -> Result<(), StoreError> {
+        if self.alone {
+            return Ok(());
+        }
+        let known = self.store.read(|db| {
+            db.prepare("SELECT file FROM media WHERE file IS NOT NULL")?.query_map([], |row| row.get(0))?.collect()
+        })?;
+        let shared = &self.store.shared;
+        let swept = shared.media.sweep_beside(&known, STRAY_AGE);
+        swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))
+    }
+
+    /// Copies of the database that an update of the schema left; those that it left unfinished are removed.
+    fn copies(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let dir = &self.store.shared.dir;
+        let list = || {
+            let mut copies = Vec::new();
+            for entry in fs::read_dir(dir)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+                if !name.starts_with(&format!("{DATABASE}.v")) {
+                    continue;
+                }
+                if name.ends_with(".bak.tmp") {
+                    remove_file(&path)?;
+                } else if name.ends_with(".bak") {
+                    copies.push(path);
+                }
+            }
+            Ok(copies)
+        };
+        list().map_err(|error| StoreError::io(dir, &error))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.store.shared.dir.join(name)
+    }
+}
+
+/// Every name that a picture of the event may lie under, those too that were to be deleted already.
+fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT id, captured_us, file FROM media WHERE event = ?1";
+    let rows = db
+        .prepare_cached(sql)?
+        .query_map([event.as_bytes()], |row| {
+            let named: Option<String> = row.get(2)?;
+            Ok([Some(MediaFolder::file(words::uuid(row, 0)?, words::time(row, 1)?)), named])
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut files: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    files.sort_unstable();
+    files.dedup();
+    Ok(files)
+}
+
+/// A copy is of an older schema; whatever refers to an event goes with it in each of them.
+fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    let tx = db.transaction()?;
+    let mut n = 0;
+    for event in events {
+        n += tx.execute("DELETE FROM events WHERE id = ?1", [event.as_bytes()])?;
+    }
+    tx.commit()?;
+    if n > 0 {
+        db.execute_batch("VACUUM")?;
+    }
+    Ok(())
+}
+
+/// Brings the log home and cuts it to nothing; whether somebody would not let go of it.
+fn cut_log(db: &Connection) -> rusqlite::Result<bool> {
+    let start = Instant::now();
+    loop {
+        let held: Option<i64> = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).optional()?;
+        if held == Some(0) || start.elapsed() > PATIENCE {
+            return Ok(held != Some(0));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
