@@ -11,11 +11,10 @@ use crate::config::TeachConfig;
 use crate::domain::{Class, Generation, Modality};
 use crate::infer::contract::Contract;
 use crate::infer::learned::Learned;
-use crate::infer::space::kind;
+use crate::infer::space::{Space, kind};
 use crate::infer::together::Together;
 use crate::observe::store::{Store, StoreError};
 
-use super::directions;
 use super::fit::{FitError, Fitted, fit};
 use super::folds::folds;
 use super::generations::{GenerationError, Generations, Manifest, TaughtClass};
@@ -177,7 +176,7 @@ fn contest(
     };
     let serving: Vec<Option<Stated>> = match incumbent {
         Some(incumbent) => {
-            let answers = answers(taught, incumbent)?;
+            let answers = answers(taught, incumbent, &fitted.learned.space)?;
             answers.iter().map(|it| it.as_ref().map(|it| stated(it, incumbent.manifest.sharpness))).collect()
         }
         None => majority(taught).into_iter().map(Some).collect(),
@@ -216,10 +215,10 @@ fn majority(taught: &Taught) -> Vec<Stated> {
 
 /// The serving head's answers, by event: its own where it was not fitted on the event, else those of heads of its recipe
 /// that were fitted on its other events.
-fn answers(taught: &Taught, incumbent: &Incumbent) -> Result<Vec<Option<OutOfFold>>, FitError> {
+fn answers(taught: &Taught, incumbent: &Incumbent, space: &Space) -> Result<Vec<Option<OutOfFold>>, FitError> {
     let ids: HashSet<&str> = incumbent.manifest.events.iter().map(String::as_str).collect();
     let learned = |event: usize| ids.contains(&*taught.events[event].id);
-    let samples = taught.samples(&directions::space(taught)?);
+    let samples = taught.samples(space);
     let recipe: &Recipe = &incumbent.manifest.recipe;
     let mut answers: Vec<Option<OutOfFold>> = vec![None; taught.events.len()];
     for it in cross_answers(taught, &samples, &folds(taught), recipe, learned)? {
