@@ -50,6 +50,7 @@ lint: setup
 bench: build
 	cargo bench --locked --bench featurizer
 	cargo bench --locked --bench decode
+	cargo bench --locked --bench fit
 
 prove: build
 	bash scripts/prove.sh

@@ -1,10 +1,12 @@
 //! Finds the [`Space`] of what was taught: means by modality and view, and the principal directions of the rest.
 
-use faer::{Mat, Side};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::infer::space::{N_KINDS, Space, kind};
 
 use super::fit::FitError;
+use super::side_by_side::side_by_side;
 use super::taught::{Taught, weights};
 
 /// Directions kept, at most: more than 256 gave nothing on real frames, and each costs time in every frame.
@@ -13,6 +15,10 @@ const MAX_DIRECTIONS: usize = 256;
 const LEAST_SPREAD: f64 = 1e-9;
 /// A kind of candidate pulls its mean away from that of all as if this many events more spoke for the latter.
 const PRIOR_EVENTS: f64 = 5.0;
+
+/// Rows of which products are summed at a time, and columns that one thread does.
+const BLOCK: usize = 512;
+const PANEL: usize = 160;
 
 /// The space of what was taught: a function of its vectors and events, and not of its classes' names.
 pub fn space(taught: &Taught) -> Result<Space, FitError> {
@@ -30,23 +36,49 @@ pub fn space(taught: &Taught) -> Result<Space, FitError> {
     }
     let weight = weights(&event, &class);
     let mut space = Space { means: means(dimension, &vectors, &kinds, &weight), basis: Vec::new(), dimension };
-    let centred: Vec<Vec<f32>> = vectors.iter().zip(&kinds).map(|(it, &kind)| space.centred(it, kind)).collect();
-    let n = centred.len();
-    let x = Mat::from_fn(n, dimension, |i, j| weight[i].sqrt() * f64::from(centred[i][j]));
+    let n = vectors.len();
+    // A vector a column.
+    let mut x = Mat::<f32>::zeros(dimension, n);
+    for i in 0..n {
+        let (centred, weight) = (space.centred(vectors[i], kinds[i]), weight[i].sqrt() as f32);
+        (0..dimension).for_each(|j| x[(j, i)] = weight * centred[j]);
+    }
     // Directions of the smaller of both products: the larger one has the same ones, and nothing more.
     let narrow = n < dimension;
-    let product = if narrow { &x * x.transpose() } else { x.transpose() * &x };
+    let product = if narrow { product(x.as_ref()) } else { product(x.transpose()) };
     let eigen = product.self_adjoint_eigen(Side::Lower).map_err(|_| FitError::Numbers("principal directions"))?;
     let spread = eigen.S().column_vector();
     let most = spread[spread.nrows() - 1];
+    let double = narrow.then(|| Mat::from_fn(dimension, n, |j, i| f64::from(x[(j, i)])));
     // Eigenvalues come in rising order.
     for i in (0..spread.nrows()).rev().take(MAX_DIRECTIONS).filter(|&i| spread[i] > LEAST_SPREAD * most) {
         let direction = eigen.U().col(i);
-        let direction = if narrow { x.transpose() * direction } else { direction.to_owned() };
+        let direction = if let Some(x) = &double { x * direction } else { direction.to_owned() };
         let length = direction.norm_l2();
         space.basis.extend(direction.iter().map(|it| (it / length) as f32));
     }
     Ok(space)
+}
+
+/// Of each column with each other, in double precision: the lower triangle.
+fn product(x: MatRef<'_, f32>) -> Mat<f64> {
+    let (rows, columns) = (x.nrows(), x.ncols());
+    let panels = side_by_side(columns.div_ceil(PANEL), |panel| {
+        let (from, to) = (panel * PANEL, ((panel + 1) * PANEL).min(columns));
+        let mut sums = Mat::<f64>::zeros(columns - from, to - from);
+        for row in (0..rows).step_by(BLOCK) {
+            let n = BLOCK.min(rows - row);
+            let block = Mat::from_fn(n, columns - from, |i, j| f64::from(x[(row + i, from + j)]));
+            let own = block.as_ref().subcols(0, to - from);
+            matmul(sums.as_mut(), Accum::Add, block.transpose(), own, 1.0, Par::Seq);
+        }
+        sums
+    });
+    Mat::from_fn(
+        columns,
+        columns,
+        |i, j| if i < j { 0.0 } else { panels[j / PANEL][(i - j / PANEL * PANEL, j % PANEL)] },
+    )
 }
 
 /// `[N_KINDS][dimension]`: each kind's own mean as far as events speak for it, else that of all.

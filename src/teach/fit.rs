@@ -7,7 +7,7 @@ use crate::infer::learned::Learned;
 use super::both::{FittedBoth, both};
 use super::directions;
 use super::folds::folds;
-use super::logistic::Logistic;
+use super::logistic::{Care, Logistic};
 use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets};
 use super::strangers::{Border, border};
 use super::taught::Taught;
@@ -97,7 +97,7 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     let choice = choose(taught, &samples, &folds(taught))?;
     let recipe = choice.recipe;
     let whitened = Scatter::of(&samples).whitened(recipe.shrinkage)?;
-    let logistic = Logistic::fit(&samples, recipe.ridge, None);
+    let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
     let share = |n: &usize| if *n < FEW_EVENTS { Recipe::PRIOR.share as f32 } else { recipe.share as f32 };
     let rows = |it: &faer::Mat<f64>| -> Vec<f32> {
         (0..it.nrows()).flat_map(|i| it.row(i).iter().map(|x| *x as f32)).collect()
@@ -112,7 +112,7 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
         offsets: offsets(&taught.n_events()),
         space,
     };
-    let border = border(taught, &samples, &choice)?;
+    let border = border(taught, &samples, &choice, &logistic)?;
     Ok(Alone { learned, choice, border })
 }
 

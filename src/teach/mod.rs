@@ -13,6 +13,7 @@ pub mod taught;
 pub mod directions;
 pub mod folds;
 pub mod logistic;
+pub mod side_by_side;
 pub mod whitened;
 
 pub mod both;

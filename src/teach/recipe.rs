@@ -9,9 +9,10 @@ use crate::infer::vector::softmax;
 
 use super::fit::FitError;
 use super::folds::N_FOLDS;
-use super::logistic::Logistic;
+use super::logistic::{Care, Design, Logistic, exp};
+use super::side_by_side::side_by_side;
 use super::taught::{Samples, Taught};
-use super::whitened::Scatter;
+use super::whitened::{Moments, Scatter};
 
 /// What there is to choose in a head.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -88,8 +89,9 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
         Trial::of(taught, samples, folds, recipe, &answers)
     };
     let best = |recipes: Vec<Recipe>| {
-        let tried = recipes.into_iter().map(trial);
-        tried.min_by(|a, b| a.losses.loss.total_cmp(&b.losses.loss)).map(|it| it.recipe).unwrap_or(Recipe::PRIOR)
+        let losses = side_by_side(recipes.len(), |i| trial(recipes[i]).losses.loss);
+        let tried = recipes.into_iter().zip(losses);
+        tried.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Recipe::PRIOR, |it| it.0)
     };
     let cosines = Recipe::SHRINKAGES.iter().flat_map(|&shrinkage| {
         Recipe::COSINE_SCALES.map(|cosine_scale| Recipe { shrinkage, cosine_scale, share: 0.0, ..Recipe::PRIOR })
@@ -107,29 +109,50 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
     })
 }
 
+/// One fold's share of the trials.
+struct Fold {
+    /// Places of its samples.
+    asked: Vec<usize>,
+    /// `[asked][classes]` a setting.
+    cosines: Vec<Mat<f64>>,
+    logits: Vec<Mat<f64>>,
+}
+
+impl Fold {
+    /// What heads say of `asked` that are fitted on all others.
+    fn run(samples: &Samples, asked: Vec<usize>, all: &Moments) -> Result<Fold, FitError> {
+        let mut is_asked = vec![false; samples.class.len()];
+        asked.iter().for_each(|&i| is_asked[i] = true);
+        let (fitted, own) = (samples.only(|i| !is_asked[i]), samples.only(|i| is_asked[i]));
+        let scatter = all.less(&Moments::of(&own)).scatter();
+        let cosines = Recipe::SHRINKAGES.iter().map(|it| Ok(scatter.whitened(*it)?.cosines(&own.x)));
+        let cosines = cosines.collect::<Result<Vec<_>, FitError>>()?;
+        let (design, mut last) = (Design::new(&fitted), None);
+        let logits = Recipe::RIDGES.map(|ridge| {
+            let logistic = design.fit(ridge, last.as_ref(), Care::Trial);
+            let scores = logistic.scores(&own.x);
+            last = Some(logistic);
+            scores
+        });
+        Ok(Fold { asked, cosines, logits: logits.to_vec() })
+    }
+}
+
 impl Trials {
     fn run(samples: &Samples, folds: &[Option<usize>], offsets: Vec<f32>) -> Result<Trials, FitError> {
         let (n, n_classes) = (samples.class.len(), samples.n_classes);
+        let all = Moments::of(samples);
+        let done = side_by_side(N_FOLDS, |fold| {
+            let asked: Vec<usize> = (0..n).filter(|&i| folds[samples.event[i]] == Some(fold)).collect();
+            (!asked.is_empty()).then(|| Fold::run(samples, asked, &all)).transpose()
+        });
         let zeros = |n_settings: usize| vec![Mat::<f64>::zeros(n, n_classes); n_settings];
         let mut trials =
             Trials { cosines: zeros(Recipe::SHRINKAGES.len()), logits: zeros(Recipe::RIDGES.len()), offsets };
-        for fold in 0..N_FOLDS {
-            let asked: Vec<usize> = (0..n).filter(|&i| folds[samples.event[i]] == Some(fold)).collect();
-            if asked.is_empty() {
-                continue;
-            }
-            let fitted = samples.only(|i| folds[samples.event[i]] != Some(fold));
-            let x = samples.only(|i| folds[samples.event[i]] == Some(fold)).x;
-            let scatter = Scatter::of(&fitted);
-            for (to, shrinkage) in trials.cosines.iter_mut().zip(Recipe::SHRINKAGES) {
-                put(to, &asked, &scatter.whitened(shrinkage)?.cosines(&x));
-            }
-            let mut last = None;
-            for (to, ridge) in trials.logits.iter_mut().zip(Recipe::RIDGES) {
-                let logistic = Logistic::fit(&fitted, ridge, last.as_ref());
-                put(to, &asked, &logistic.scores(&x));
-                last = Some(logistic);
-            }
+        for fold in done {
+            let Some(fold) = fold? else { continue };
+            trials.cosines.iter_mut().zip(&fold.cosines).for_each(|(to, from)| put(to, &fold.asked, from));
+            trials.logits.iter_mut().zip(&fold.logits).for_each(|(to, from)| put(to, &fold.asked, from));
         }
         Ok(trials)
     }
@@ -218,9 +241,12 @@ impl Losses {
         out_of_fold.iter().for_each(|it| counts[class(it)] += 1.0);
         let n_asked = counts.iter().filter(|it| **it > 0.0).count().max(1) as f64;
         let weights: Vec<f64> = out_of_fold.iter().map(|it| 1.0 / (counts[class(it)] * n_asked)).collect();
+        let logarithms: Vec<Vec<f32>> = out_of_fold.iter().map(|it| logarithms(&it.together)).collect();
         let tempered = |sharpness: f32| -> Vec<f64> {
-            let loss = |it: &OutOfFold| loss(&it.together.clone().tempered(sharpness), class(it), blank);
-            out_of_fold.iter().map(loss).collect()
+            let loss = |(it, ln): (&OutOfFold, &Vec<f32>)| {
+                -ln_tempered(&it.together, ln, sharpness, class(it), blank).max(LEAST_LN)
+            };
+            out_of_fold.iter().zip(&logarithms).map(loss).collect()
         };
         let total = |losses: &[f64]| losses.iter().zip(&weights).map(|(loss, weight)| loss * weight).sum::<f64>();
         let all = SHARPNESSES.map(|sharpness| (sharpness, tempered(sharpness)));
@@ -243,36 +269,60 @@ impl Losses {
     }
 }
 
-/// Cross-entropy of an event, nats.
-pub fn loss(together: &Together, class: usize, blank: Option<usize>) -> f64 {
-    -f64::from(together.probability(class, blank).max(1e-6)).ln()
+/// The least that an event's log-probability counts as.
+const LEAST_LN: f64 = -13.8;
+
+/// Of what is said given that something is there.
+fn logarithms(together: &Together) -> Vec<f32> {
+    together.given_present.iter().map(|it| it.max(f32::MIN_POSITIVE).ln()).collect()
 }
 
-/// What heads of a recipe say of the events that they are not fitted on: each is fitted on those that `learned` has, less
-/// one fold, and asked the others of that fold.
+/// The logarithm of a class's probability once an answer is [tempered](Together::tempered), without making all of it.
+fn ln_tempered(together: &Together, ln: &[f32], sharpness: f32, class: usize, blank: Option<usize>) -> f64 {
+    if blank == Some(class) {
+        return f64::from(1.0 - together.presence).ln();
+    }
+    let top = ln.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let there = ln.iter().zip(&together.given_present).filter(|it| *it.1 > 0.0);
+    let sum: f32 = there.map(|it| exp(sharpness * (it.0 - top))).sum();
+    f64::from(together.presence).ln() + f64::from(sharpness * (ln[class] - top)) - f64::from(sum).ln()
+}
+
+/// Cross-entropy of an event, nats.
+pub fn loss(together: &Together, class: usize, blank: Option<usize>) -> f64 {
+    -f64::from(together.probability(class, blank)).ln().max(LEAST_LN)
+}
+
+/// What heads of a recipe say of the events that `learned` has: each is fitted on those less one fold, and asked those of
+/// that fold.
 pub fn cross_answers(
     taught: &Taught,
     samples: &Samples,
     folds: &[Option<usize>],
     recipe: &Recipe,
-    learned: impl Fn(usize) -> bool,
+    learned: impl Fn(usize) -> bool + Sync,
 ) -> Result<Vec<OutOfFold>, FitError> {
-    let mut out_of_fold = Vec::new();
-    for fold in 0..N_FOLDS {
-        let asked = samples.only(|i| folds[samples.event[i]] == Some(fold));
-        let fitted = samples.only(|i| folds[samples.event[i]] != Some(fold) && learned(samples.event[i]));
+    let done = side_by_side(N_FOLDS, |fold| -> Result<Vec<OutOfFold>, FitError> {
+        let of_fold = |i: usize| folds[samples.event[i]] == Some(fold);
+        let asked = samples.only(|i| of_fold(i) && learned(samples.event[i]));
+        let fitted = samples.only(|i| !of_fold(i) && learned(samples.event[i]));
         if asked.class.is_empty() || fitted.class.is_empty() {
-            continue;
+            return Ok(Vec::new());
         }
         let cosines = Scatter::of(&fitted).whitened(recipe.shrinkage)?.cosines(&asked.x);
-        let logits = Logistic::fit(&fitted, recipe.ridge, None).scores(&asked.x);
+        let logits = Logistic::fit(&fitted, recipe.ridge, None, Care::Trial).scores(&asked.x);
         let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
         let mut events = asked.event.clone();
         events.dedup();
-        out_of_fold.extend(events.into_iter().map(|event| {
+        let of = |event: usize| {
             let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
             OutOfFold { event, together: Together::of(own, taught.blank()) }
-        }));
+        };
+        Ok(events.into_iter().map(of).collect())
+    });
+    let mut out_of_fold = Vec::new();
+    for fold in done {
+        out_of_fold.extend(fold?);
     }
     out_of_fold.sort_by_key(|it| it.event);
     Ok(out_of_fold)

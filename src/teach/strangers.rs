@@ -6,11 +6,12 @@ use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 
 use super::fit::FitError;
-use super::logistic::Logistic;
+use super::logistic::{Care, Logistic};
 use super::recipe::{Choice, OutOfFold, Recipe, answers_of, offsets};
 use super::score::auroc;
+use super::side_by_side::side_by_side;
 use super::taught::{Samples, Taught};
-use super::whitened::Scatter;
+use super::whitened::Moments;
 
 /// Share of the events of known species that may be called unknown.
 pub const FALSE_REJECTS: f64 = 0.05;
@@ -30,15 +31,22 @@ pub struct Border {
     pub strangers: Vec<OutOfFold>,
 }
 
-/// Finds the border for a head of that choice.
-pub fn border(taught: &Taught, samples: &Samples, choice: &Choice) -> Result<Border, FitError> {
+/// Finds the border for a head of that choice, whose regression on all samples is `logistic`.
+pub fn border(taught: &Taught, samples: &Samples, choice: &Choice, logistic: &Logistic) -> Result<Border, FitError> {
     let n_events = taught.n_events();
     let classes: Vec<usize> =
         (0..n_events.len()).filter(|&it| n_events[it] > 0 && Some(it) != taught.blank()).collect();
     let mut strangers = Vec::new();
     // With one species left there is nothing that a stranger could be taken for.
-    for &class in classes.iter().filter(|_| classes.len() > 2) {
-        strangers.extend(left_out(taught, samples, &choice.recipe, class)?);
+    if classes.len() > 2 {
+        let all = Moments::of(samples);
+        let of_class = side_by_side(classes.len(), |i| {
+            let left = LeftOut { taught, samples, all: &all, logistic, recipe: &choice.recipe };
+            left.answers(classes[i])
+        });
+        for of_one in of_class {
+            strangers.extend(of_one?);
+        }
     }
     let tempered = |it: &OutOfFold| (it.event, it.together.clone().tempered(choice.sharpness));
     let known = choice.out_of_fold.iter().map(tempered);
@@ -79,20 +87,34 @@ struct Point {
     weight: f64,
 }
 
-/// The events of a class as a head sees them that was never taught it.
-fn left_out(taught: &Taught, samples: &Samples, recipe: &Recipe, class: usize) -> Result<Vec<OutOfFold>, FitError> {
-    let is_of = |i: usize| taught.events[samples.event[i]].class == class;
-    let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
-    let cosines = Scatter::of(&rest).whitened(recipe.shrinkage)?.cosines(&asked.x);
-    let logits = Logistic::fit(&rest, recipe.ridge, None).scores(&asked.x);
-    let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
-    let mut events: Vec<usize> = asked.event.clone();
-    events.dedup();
-    let of = |event: usize| {
-        let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
-        OutOfFold { event, together: Together::of(own, taught.blank()) }
-    };
-    Ok(events.into_iter().map(of).collect())
+/// What is the same for each species left out.
+struct LeftOut<'a> {
+    taught: &'a Taught,
+    samples: &'a Samples,
+    all: &'a Moments,
+    logistic: &'a Logistic,
+    recipe: &'a Recipe,
+}
+
+impl LeftOut<'_> {
+    /// The events of a class as a head sees them that was never taught it.
+    fn answers(&self, class: usize) -> Result<Vec<OutOfFold>, FitError> {
+        let LeftOut { taught, samples, recipe, .. } = *self;
+        let is_of = |i: usize| taught.events[samples.event[i]].class == class;
+        let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
+        let scatter = self.all.less(&Moments::of(&asked)).scatter();
+        let cosines = scatter.whitened(recipe.shrinkage)?.cosines(&asked.x);
+        let start = self.logistic.without(class);
+        let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
+        let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
+        let mut events: Vec<usize> = asked.event.clone();
+        events.dedup();
+        let of = |event: usize| {
+            let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
+            OutOfFold { event, together: Together::of(own, taught.blank()) }
+        };
+        Ok(events.into_iter().map(of).collect())
+    }
 }
 
 /// The weights that tell strangers from known events best.
@@ -102,7 +124,7 @@ fn weighed(known: &[Point], strangers: &[Point]) -> Unknown {
     let class: Vec<usize> = all.iter().map(|it| it.1).collect();
     let weight: Vec<f64> = all.iter().map(|it| it.0.weight).collect();
     let samples = Samples { x, event: (0..class.len()).collect(), class, weight, n_classes: 2 };
-    let weights = Logistic::fit(&samples, RIDGE, None).weights();
+    let weights = Logistic::fit(&samples, RIDGE, None, Care::Final).weights();
     // Nothing is the less strange for being further away, or less sure.
     let of = |sign: usize| (weights[3 + sign] - weights[sign]).max(0.0);
     Unknown { of_distance: of(0), of_doubt: of(1), of_second: of(2), threshold: 0.0 }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use faer::Mat;
+use faer::{Mat, MatRef};
 
 use crate::domain::{Class, Modality, View};
 use crate::infer::head::BLANK;
 use crate::infer::space::{Space, kind};
+
+use super::side_by_side::side_by_side;
+
+/// Vectors that are projected together.
+const BLOCK: usize = 512;
 
 /// What a head of one task is taught on.
 #[derive(Debug, Clone, Default)]
@@ -71,18 +76,30 @@ impl Taught {
 
     /// Every vector in the coordinates of a space.
     pub fn samples(&self, space: &Space) -> Samples {
-        let (mut rows, mut class, mut event) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut views, mut class, mut event) = (Vec::new(), Vec::new(), Vec::new());
         for (i, it) in self.events.iter().enumerate() {
             for frame in &it.frames {
                 for view in &frame.views {
-                    rows.push(space.project(&view.features, kind(view.modality, view.view)));
+                    views.push(view);
                     class.push(frame.class);
                     event.push(i);
                 }
             }
         }
         let weight = weights(&event, &class);
-        let x = Mat::from_fn(rows.len(), space.directions(), |i, j| f64::from(rows[i][j]));
+        let k = space.directions();
+        let basis = MatRef::from_row_major_slice(&space.basis, k, self.dimension);
+        let blocks: Vec<&[&TaughtView]> = views.chunks(BLOCK).collect();
+        let projected = side_by_side(blocks.len(), |i| {
+            let mut centred = Mat::<f32>::zeros(self.dimension, blocks[i].len());
+            for (column, view) in blocks[i].iter().enumerate() {
+                let of_view = space.centred(&view.features, kind(view.modality, view.view));
+                of_view.iter().enumerate().for_each(|(j, it)| centred[(j, column)] = *it);
+            }
+            // A view a column.
+            basis * &centred
+        });
+        let x = Mat::from_fn(views.len(), k, |i, j| f64::from(projected[i / BLOCK][(j, i % BLOCK)]));
         Samples { x, class, event, weight, n_classes: self.classes.len() }
     }
 }

@@ -13,12 +13,11 @@ use crate::infer::both::{Both, fused};
 use crate::infer::contract::Contract;
 use crate::infer::learned::{Answer, Learned};
 use crate::infer::models::Contracts;
-use crate::infer::space::kind;
+use crate::infer::space::{Space, kind};
 use crate::infer::together::Together;
 use crate::observe::store::{Reader, Store, StoreError};
 
 use super::both::FittedBoth;
-use super::directions;
 use super::fit::{FitError, Fitted, fit};
 use super::folds::folds;
 use super::generations::{
@@ -308,7 +307,7 @@ fn contest(
 ) -> Result<Contest, FitError> {
     let serving: Vec<Option<Stated>> = match incumbent {
         Some(incumbent) => {
-            let answers = answers(taught, incumbent)?;
+            let answers = answers(taught, incumbent, fitted)?;
             let stated = |(event, it): (usize, &Option<Together>)| it.as_ref().map(|it| stated(taught, event, it));
             answers.iter().enumerate().map(stated).collect()
         }
@@ -354,16 +353,21 @@ impl Incumbent {
         }
     }
 
-    /// What heads of its recipes say that were fitted on the events that it was, less some: by event.
-    fn cross_answers(&self, taught: &Taught, learned: impl Fn(usize) -> bool) -> Result<Vec<OutOfFold>, FitError> {
-        let of = |taught: &Taught, recipe: &Recipe| {
-            let samples = taught.samples(&directions::space(taught)?);
-            cross_answers(taught, &samples, &folds(taught), recipe, &learned)
+    /// What heads of its recipes say that were fitted on the events that it was, less some: by event, in the spaces of the
+    /// challenger.
+    fn cross_answers(
+        &self,
+        taught: &Taught,
+        fitted: &Fitted,
+        learned: impl Fn(usize) -> bool + Sync,
+    ) -> Result<Vec<OutOfFold>, FitError> {
+        let of = |taught: &Taught, space: &Space, recipe: &Recipe| {
+            cross_answers(taught, &taught.samples(space), &folds(taught), recipe, &learned)
         };
-        let first = of(taught, &self.manifest.recipe)?;
-        let seconds = self.both.as_ref().and_then(|_| taught.seconds());
-        let second = match self.manifest.second.as_ref().zip(seconds) {
-            Some((it, seconds)) => of(&seconds, &it.recipe)?,
+        let first = of(taught, &fitted.alone.learned.space, &self.manifest.recipe)?;
+        let parts = self.manifest.second.as_ref().filter(|_| self.both.is_some()).zip(fitted.both.as_ref());
+        let second = match parts.zip(taught.seconds()) {
+            Some(((it, both), seconds)) => of(&seconds, &both.learned.space, &it.recipe)?,
             None => Vec::new(),
         };
         let by_event: BTreeMap<usize, Together> = second.into_iter().map(|it| (it.event, it.together)).collect();
@@ -377,11 +381,11 @@ impl Incumbent {
 
 /// The serving head's answers, by event: its own where it was not fitted on the event, else those of heads of its recipes
 /// that were fitted on its other events.
-fn answers(taught: &Taught, incumbent: &Incumbent) -> Result<Vec<Option<Together>>, FitError> {
+fn answers(taught: &Taught, incumbent: &Incumbent, fitted: &Fitted) -> Result<Vec<Option<Together>>, FitError> {
     let ids: HashSet<&str> = incumbent.manifest.events.iter().map(String::as_str).collect();
     let learned = |event: usize| ids.contains(&*taught.events[event].id);
     let mut answers: Vec<Option<Together>> = vec![None; taught.events.len()];
-    for it in incumbent.cross_answers(taught, learned)? {
+    for it in incumbent.cross_answers(taught, fitted, learned)? {
         answers[it.event] = Some(it.together);
     }
     for event in (0..taught.events.len()).filter(|event| !learned(*event)) {

@@ -12,6 +12,9 @@ use faer::{Mat, Par, Side};
 use super::fit::FitError;
 use super::taught::Samples;
 
+/// A share of the spread below which the classes' own is noise of the arithmetic: each has a single sample.
+const NO_SPREAD: f64 = 1e-9;
+
 /// What the samples of each class have in common, and how they differ.
 #[derive(Debug)]
 pub struct Scatter {
@@ -21,6 +24,21 @@ pub struct Scatter {
     present: Vec<bool>,
     /// `[directions][directions]`.
     within: Mat<f64>,
+    /// Its trace, where it is more than noise.
+    trace: Option<f64>,
+}
+
+/// Sums over samples. Those of a part can be taken off again: what is left are the others', without a look at them.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// Samples of each class.
+    n: Vec<usize>,
+    /// Their weights.
+    weights: Vec<f64>,
+    /// `[classes][directions]`: of weighted coordinates.
+    sums: Mat<f64>,
+    /// `[directions][directions]`: of weighted products of coordinates.
+    products: Mat<f64>,
 }
 
 /// Class means in the whitened space.
@@ -33,31 +51,61 @@ pub struct Whitened {
     present: Vec<bool>,
 }
 
+impl Moments {
+    /// Of weighted samples.
+    pub fn of(samples: &Samples) -> Moments {
+        let (n, k) = (samples.x.nrows(), samples.x.ncols());
+        let mut counts = vec![0; samples.n_classes];
+        samples.class.iter().for_each(|it| counts[*it] += 1);
+        let mut sums = Mat::<f64>::zeros(samples.n_classes, k);
+        for j in 0..k {
+            (0..n).for_each(|i| sums[(samples.class[i], j)] += samples.weight[i] * samples.x[(i, j)]);
+        }
+        let weighted = Mat::from_fn(n, k, |i, j| samples.weight[i].sqrt() * samples.x[(i, j)]);
+        let products = weighted.transpose() * &weighted;
+        Moments { n: counts, weights: samples.class_weights(), sums, products }
+    }
+
+    /// Of all these samples but those.
+    pub fn less(&self, part: &Moments) -> Moments {
+        let n: Vec<usize> = self.n.iter().zip(&part.n).map(|(all, part)| all - part).collect();
+        let left = n.iter().zip(self.weights.iter().zip(&part.weights));
+        Moments {
+            weights: left.map(|(n, (all, part))| if *n > 0 { all - part } else { 0.0 }).collect(),
+            sums: &self.sums - &part.sums,
+            products: &self.products - &part.products,
+            n,
+        }
+    }
+
+    /// How they lie.
+    pub fn scatter(&self) -> Scatter {
+        let (n_classes, k) = (self.n.len(), self.sums.ncols());
+        let present: Vec<bool> = self.n.iter().map(|it| *it > 0).collect();
+        let mean = |c: usize, j: usize| if present[c] { self.sums[(c, j)] / self.weights[c] } else { 0.0 };
+        let means = Mat::from_fn(n_classes, k, mean);
+        let of_means = Mat::from_fn(n_classes, k, |c, j| self.weights[c].sqrt() * means[(c, j)]);
+        let n_present = present.iter().filter(|it| **it).count() as f64;
+        let freedom = (self.weights.iter().sum::<f64>() - n_present).max(1.0);
+        let mut within = &self.products - of_means.transpose() * &of_means;
+        within *= faer::Scale(1.0 / freedom);
+        let trace = |it: &Mat<f64>| (0..k).map(|i| it[(i, i)]).sum::<f64>();
+        let own = trace(&within);
+        let trace = (own * freedom > NO_SPREAD * trace(&self.products)).then_some(own);
+        Scatter { means, present, within, trace }
+    }
+}
+
 impl Scatter {
     /// Of weighted samples.
     pub fn of(samples: &Samples) -> Scatter {
-        let (n, k) = (samples.x.nrows(), samples.x.ncols());
-        let totals = samples.class_weights();
-        let mut means = Mat::<f64>::zeros(samples.n_classes, k);
-        for i in 0..n {
-            let (class, weight) = (samples.class[i], samples.weight[i]);
-            (0..k).for_each(|j| means[(class, j)] += weight * samples.x[(i, j)] / totals[class]);
-        }
-        let rest =
-            Mat::from_fn(n, k, |i, j| samples.weight[i].sqrt() * (samples.x[(i, j)] - means[(samples.class[i], j)]));
-        let present: Vec<bool> = totals.iter().map(|it| *it > 0.0).collect();
-        let n_present = present.iter().filter(|it| **it).count() as f64;
-        let freedom = (totals.iter().sum::<f64>() - n_present).max(1.0);
-        let mut within = rest.transpose() * &rest;
-        within *= faer::Scale(1.0 / freedom);
-        Scatter { means, present, within }
+        Moments::of(samples).scatter()
     }
 
     /// Class means with the covariance shrunk by `shrinkage`, 0..=1; 1 is the plain cosine.
     pub fn whitened(&self, shrinkage: f64) -> Result<Whitened, FitError> {
         let k = self.within.nrows();
-        let trace: f64 = (0..k).map(|i| self.within[(i, i)]).sum();
-        let (within, mean) = if trace > 0.0 { (1.0 - shrinkage, shrinkage * trace / k as f64) } else { (0.0, 1.0) };
+        let (within, mean) = self.trace.map_or((0.0, 1.0), |trace| (1.0 - shrinkage, shrinkage * trace / k as f64));
         let shrunk = Mat::from_fn(k, k, |i, j| within * self.within[(i, j)] + if i == j { mean } else { 0.0 });
         let factor: Llt<f64> = shrunk.llt(Side::Lower).map_err(|_| FitError::Numbers("within-class covariance"))?;
         let mut whitening = Mat::<f64>::identity(k, k);
