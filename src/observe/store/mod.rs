@@ -11,6 +11,7 @@ mod import;
 mod labels;
 mod piece;
 mod read;
+mod recorded;
 mod save;
 mod schema;
 mod tidy;
@@ -40,13 +41,14 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
-pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Recorded, Sex, Species, Standing};
+pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
+pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
 pub use waiting::{LabelCounts, Service};

@@ -1,0 +1,74 @@
+//! What was ever said, for people to look through.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::{Reader, StoreError, words};
+
+/// An answer that is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Of which event.
+    pub event: Uuid,
+    /// Of which frame; none: of the whole event.
+    pub frame: Option<Timestamp>,
+    /// Of which task.
+    pub task: String,
+    /// What it shows.
+    pub classes: String,
+    /// Who says so.
+    pub labeller: String,
+    /// When it was said.
+    pub given: Timestamp,
+    /// A second person agrees.
+    pub verified: bool,
+    /// Whether it holds.
+    pub standing: Standing,
+}
+
+/// Whether an answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Holds,
+    /// A later one does.
+    Superseded,
+    /// It was taken back.
+    Withdrawn,
+}
+
+impl Reader {
+    /// What was ever said, of an event and by a person where these are given, in the order of events and then of time.
+    pub fn recorded(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT a.event, a.captured_us, a.task,
+                           (SELECT group_concat(class, ' and ' ORDER BY position) FROM labels WHERE answer = a.id),
+                           a.labeller, a.given_us, a.verified, a.withdrawn_us IS NOT NULL,
+                           EXISTS (SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us
+                               AND b.task = a.task AND b.withdrawn_us IS NULL AND b.id > a.id)
+                       FROM answers a WHERE (?1 IS NULL OR a.labeller = ?1) AND (?2 IS NULL OR a.event = ?2)
+                       ORDER BY a.event, a.id";
+            let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
+            db.prepare(sql)?.query_map(values, recorded)?.collect()
+        })
+    }
+}
+
+fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
+    let frame = row.get::<_, Option<i64>>(1)?.map(|_| words::time(row, 1)).transpose()?;
+    Ok(Recorded {
+        event: words::uuid(row, 0)?,
+        frame,
+        task: row.get(2)?,
+        classes: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        labeller: row.get(4)?,
+        given: words::time(row, 5)?,
+        verified: row.get(6)?,
+        standing: match (row.get(7)?, row.get(8)?) {
+            (true, _) => Standing::Withdrawn,
+            (false, true) => Standing::Superseded,
+            (false, false) => Standing::Holds,
+        },
+    })
+}
