@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
-use eyeshine::commands::eval::eval;
+use eyeshine::commands::eval::{Asked, eval};
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
 use eyeshine::commands::run::{Told, run};
@@ -103,19 +103,7 @@ enum Command {
         ask: Ask,
     },
     /// Scores the head that serves on a table of labelled pictures; writes nothing.
-    Eval {
-        /// The table.
-        table: PathBuf,
-        /// Folder that its paths are relative to; else its own.
-        #[arg(long, value_name = "DIR")]
-        root: Option<PathBuf>,
-        /// The task.
-        #[arg(long, default_value = "species")]
-        task: String,
-        /// The answer as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Eval(Asked),
     /// Lists everything that is wrong with the configuration.
     CheckConfig,
 }
@@ -192,7 +180,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Label(LabelCommand::Export { table }) => label::export(&config, &table).map(|()| true)?,
         Command::Train { task, dry_run, json } => train_head(&config, &task, dry_run, json).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
-        Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
+        Command::Eval(asked) => eval(&config, &file, &asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,
     };
     Ok(if all_read { Exit::Done } else { Exit::Failed })
