@@ -63,13 +63,16 @@ struct Detection {
     classifications: Vec<(String, f32)>,
 }
 
+/// Probabilities `[classes]` of each detection of a picture, or of nothing.
+type Answers = Vec<Vec<f32>>;
+
 /// What another program says of pictures.
 #[derive(Debug)]
 pub struct Against {
     /// `blank` first.
     classes: Vec<String>,
-    /// By the path's last part: the whole path, and probabilities `[classes]` of each detection, or of nothing.
-    pictures: HashMap<String, Vec<(String, Vec<Vec<f32>>)>>,
+    /// By the path's last part: the whole path, and what is said of it.
+    pictures: HashMap<String, Vec<(String, Answers)>>,
 }
 
 impl Against {
@@ -125,7 +128,7 @@ impl Against {
     }
 
     /// The same path, or one that ends as the other does, where only one does.
-    fn of(&self, picture: &Path) -> Option<&Vec<Vec<f32>>> {
+    fn of(&self, picture: &Path) -> Option<&Answers> {
         let path = picture.to_string_lossy().replace('\\', "/");
         let alike = self.pictures.get(last(&path))?;
         let ends =
