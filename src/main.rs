@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
 use eyeshine::commands::erase::{EraseArguments, erase_events};
-use eyeshine::commands::eval::eval;
+use eyeshine::commands::eval::{Asked, eval};
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
 use eyeshine::commands::label::say::{Say, say};
@@ -108,19 +108,7 @@ enum Command {
         ask: Ask,
     },
     /// Scores the head that serves on a table of labelled pictures; writes nothing.
-    Eval {
-        /// The table.
-        table: PathBuf,
-        /// Folder that its paths are relative to; else its own.
-        #[arg(long, value_name = "DIR")]
-        root: Option<PathBuf>,
-        /// The task.
-        #[arg(long, default_value = "species")]
-        task: String,
-        /// The answer as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Eval(Asked),
     /// Erases events for good: pictures, vectors, labels, rows, and every head that was fitted on them.
     Erase(EraseArguments),
     /// Lists everything that is wrong with the configuration.
@@ -204,7 +192,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Label(LabelCommand::Say(said)) => say(&config, said).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
-        Command::Eval { table, root, task, json } => eval(&config, &file, &table, root.as_deref(), &task, json)?,
+        Command::Eval(asked) => eval(&config, &file, &asked)?,
         Command::Erase(asked) => erase_events(&config, asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,
     };

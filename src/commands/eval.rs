@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use serde::Serialize;
 
 use crate::commands::label::look_through_all;
 use crate::commands::train::known;
@@ -14,28 +15,61 @@ use crate::commands::unless_gone;
 use crate::config::{CameraConfig, Config};
 use crate::domain::Candidate;
 use crate::infer::head::{BLANK, Head, Opinion};
-use crate::infer::learned::Answer;
 use crate::infer::models::Models;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
 use crate::observe::store::Store;
+use crate::teach::against::Against;
 use crate::teach::generations::Generations;
 use crate::teach::label_file;
 use crate::teach::pictures::Seen;
 use crate::teach::score::{Evaluation, Scored, evaluate};
 
-/// Scores the head that serves; `gate` holds the gate's settings. Whether every picture could be read.
-pub fn eval(
-    config: &Config,
-    gate: &CameraConfig,
-    table: &Path,
-    root: Option<&Path>,
-    task: &str,
+/// What is asked.
+#[derive(Debug, clap::Args)]
+pub struct Asked {
+    /// The table.
+    table: PathBuf,
+    /// Folder that its paths are relative to; else its own.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// The task.
+    #[arg(long, default_value = "species")]
+    task: String,
+    /// Another program's answers to the same pictures, in MegaDetector's batch format: scored beside the head's.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// The answer as JSON.
+    #[arg(long)]
     json: bool,
-) -> anyhow::Result<bool> {
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    head: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Other>,
+}
+
+/// The other program's figures.
+#[derive(Serialize)]
+struct Other {
+    file: String,
+    /// Pictures of the table that it says nothing of: their events count without them, or not at all.
+    missing: usize,
+    #[serde(flatten)]
+    scores: Evaluation,
+}
+
+/// Scores the head that serves; `gate` holds the gate's settings. Whether every picture could be read.
+pub fn eval(config: &Config, gate: &CameraConfig, asked: &Asked) -> anyhow::Result<bool> {
+    let Asked { table, root, task, against, json } = asked;
     known(config, task)?;
+    let against = against.as_deref().map(|it| Against::read(it).map(|read| (it, read))).transpose()?;
     let bursts = label_file::read(table, &config.teach.tasks)?;
-    let root = root.or(table.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let root = root.as_deref().or(table.parent()).unwrap_or(Path::new("")).to_path_buf();
     let models = Models::open(&config.models)?;
     let generations = Generations::of(&config.state.dir, task);
     let head = generations.serving(&models.contract.identity(), Arc::new(models.starter()))?;
@@ -46,27 +80,27 @@ pub fn eval(
     };
     let reader = Store::reader(&config.state.dir);
     let (mut frames, mut events, mut unread, mut fitted_rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    look_through_all(
-        config,
-        gate,
-        &models,
-        |_| false,
-        &root,
-        bursts,
-        |burst, looked| {
-            unread.extend(looked.unread);
-            let seen: Vec<&Seen> = looked.seen.iter().filter(|it| it.row.classes.contains_key(task)).collect();
-            for it in &seen {
-                let event = reader.imported(&it.sha256)?;
-                fitted_rows += usize::from(event.is_some_and(|it| fitted.contains(&it.to_string())));
-            }
-            let truths: Vec<&str> = seen.iter().map(|it| &*it.row.classes[task]).collect();
-            let scored = |seen: &[&Seen], truth: &str| scored(&head, seen, truth, config.events.threshold);
-            frames.extend(seen.iter().zip(&truths).filter_map(|(it, truth)| scored(&[it], truth)));
-            events.extend(commonest(&truths).and_then(|truth| scored(&seen, truth)).map(|it| (burst.rows[0].line, it)));
-            Ok(())
-        },
-    )?;
+    let (mut their_frames, mut their_events, mut missing) = (Vec::new(), Vec::new(), 0);
+    look_through_all(config, gate, &models, None, &root, bursts, |burst, looked| {
+        unread.extend(looked.unread);
+        let seen: Vec<&Seen> = looked.seen.iter().filter(|it| it.row.classes.contains_key(task)).collect();
+        for it in &seen {
+            let event = reader.imported(&it.sha256)?;
+            fitted_rows += usize::from(event.is_some_and(|it| fitted.contains(&it.to_string())));
+        }
+        let truths: Vec<&str> = seen.iter().map(|it| &*it.row.classes[task]).collect();
+        let scored = |seen: &[&Seen], truth: &str| scored(&head, seen, truth, config.events.threshold);
+        frames.extend(seen.iter().zip(&truths).filter_map(|(it, truth)| scored(&[it], truth)));
+        if let Some((_, against)) = &against {
+            let paths: Vec<&Path> = seen.iter().map(|it| &*it.row.path).collect();
+            missing += paths.iter().filter(|it| !against.knows(it)).count();
+            their_frames.extend(paths.iter().zip(&truths).filter_map(|(it, truth)| against.scored(&[*it], truth)));
+            let event = commonest(&truths).and_then(|truth| against.scored(&paths, truth));
+            their_events.extend(event.map(|it| (burst.rows[0].line, it)));
+        }
+        events.extend(commonest(&truths).and_then(|truth| scored(&seen, truth)).map(|it| (burst.rows[0].line, it)));
+        Ok(())
+    })?;
     unread.sort_by_key(|it| it.line);
     for it in &unread {
         tracing::error!("{}: {it}", table.display());
@@ -76,10 +110,23 @@ pub fn eval(
     let events: Vec<Scored> = events.into_iter().map(|it| it.1).collect();
     let names: HashSet<&str> = head.classes().iter().map(|it| &*it.name).collect();
     let evaluation = evaluate(&frames, &events, |class| names.contains(class), fitted_rows);
-    let said = if json {
-        serde_json::to_string(&evaluation).context("JSON")? + "\n"
+    let other = match &against {
+        Some((path, _)) => {
+            let file = path.display().to_string();
+            anyhow::ensure!(!their_events.is_empty(), "{file}: none of the pictures of {} is there", table.display());
+            their_events.sort_by_key(|it| it.0);
+            let their_events: Vec<Scored> = their_events.into_iter().map(|it| it.1).collect();
+            let scores = evaluate(&their_frames, &their_events, |class| names.contains(class), 0);
+            Some(Other { file, missing, scores })
+        }
+        None => None,
+    };
+    let said = if *json {
+        serde_json::to_string(&Answer { head: &evaluation, against: other }).context("JSON")? + "\n"
     } else {
-        text(task, serving, &evaluation)
+        let head = text(&format!("{task}, generation {serving}"), &evaluation);
+        let of_other = |it: Other| text(&format!("\n{}, {} pictures missing", it.file, it.missing), &it.scores);
+        head + &other.map(of_other).unwrap_or_default()
     };
     unless_gone(io::stdout().lock().write_all(said.as_bytes())).context("standard output")?;
     Ok(unread.is_empty())
@@ -106,7 +153,7 @@ fn scored(head: &Head, seen: &[&Seen], truth: &str, threshold: f32) -> Option<Sc
         })
         .collect();
     let first = Together::of(opinions.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
-    let seconds: Vec<&Answer> = opinions.iter().filter_map(|it| it.second.as_ref()).collect();
+    let seconds: Vec<_> = opinions.iter().filter_map(|it| it.second.as_ref()).collect();
     let second = Together::of(seconds.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
     let together = head.settled(first, (!seconds.is_empty()).then_some(&second));
     let classes = head.classes();
@@ -124,12 +171,10 @@ fn scored(head: &Head, seen: &[&Seen], truth: &str, threshold: f32) -> Option<Sc
     })
 }
 
-fn text(task: &str, serving: u32, it: &Evaluation) -> String {
+fn text(whose: &str, it: &Evaluation) -> String {
     let figure = |it: Option<f64>| it.map_or("–".into(), |it| format!("{it:.3}"));
-    let mut text = format!(
-        "{task}, generation {serving}: {} pictures, {} events, fitted on {} of the rows\n",
-        it.frames, it.events, it.fitted_rows
-    );
+    let mut text =
+        format!("{whose}: {} pictures, {} events, fitted on {} of the rows\n", it.frames, it.events, it.fitted_rows);
     let _ = writeln!(
         text,
         "by event: accuracy {}, balanced {} (always the commonest class: {}, {}), macro-F1 {}, log-loss {}, calibration error {}",

@@ -40,7 +40,7 @@ pub fn import(
     let mut progress = Progress::new(n_rows);
     // What cannot be asked is looked at again: the store says the same later, and then it counts.
     let known = |it: &[u8; 32]| store.imported(it).is_ok_and(|it| it.is_some());
-    look_through_all(config, gate, &models, known, &root, bursts, |burst, looked| {
+    look_through_all(config, gate, &models, Some(&known), &root, bursts, |burst, looked| {
         n_known += looked.known.len();
         n_done += burst.rows.len();
         unread.extend(looked.unread.iter().cloned());
@@ -64,12 +64,16 @@ pub fn import(
     Ok(unread.is_empty())
 }
 
-/// Featurizes bursts on every core and hands them on as they come; pictures of which `known` has the hash are left out.
+/// Says of the hash of a picture whether that is known.
+type Known<'a> = dyn Fn(&[u8; 32]) -> bool + Sync + 'a;
+
+/// Featurizes bursts on every core and hands them on as they come; pictures of which `known` has the hash are left out. It
+/// is none where the pictures are not to be taught.
 pub(super) fn look_through_all(
     config: &Config,
     gate: &CameraConfig,
     models: &Models,
-    known: impl Fn(&[u8; 32]) -> bool + Sync,
+    known: Option<&Known<'_>>,
     root: &Path,
     bursts: Vec<LabelledBurst>,
     mut then: impl FnMut(LabelledBurst, Looked) -> anyhow::Result<()>,
@@ -78,12 +82,12 @@ pub(super) fn look_through_all(
     let workers = if config.featurizer.workers == 0 { cores } else { config.featurizer.workers };
     let (asked_in, asked) = bounded::<LabelledBurst>(workers);
     let (looked_in, looked) = bounded(workers);
-    let known = &known;
+    let (to_teach, known) = (known.is_some(), known.unwrap_or(&|_| false));
     thread::scope(|scope| {
         for _ in 0..workers {
             let (asked, looked_in) = (asked.clone(), looked_in.clone());
             scope.spawn(move || {
-                let mut eyes = match eyes(config, models) {
+                let mut eyes = match eyes(config, models, to_teach) {
                     Ok(eyes) => eyes,
                     Err(error) => return drop(looked_in.send(Err(error))),
                 };
@@ -112,12 +116,13 @@ pub(super) fn look_through_all(
     })
 }
 
-fn eyes(config: &Config, models: &Models) -> Result<Eyes, FeaturizerError> {
+fn eyes(config: &Config, models: &Models, to_teach: bool) -> Result<Eyes, FeaturizerError> {
     let contract = Arc::clone(&models.contract);
     Ok(Eyes {
         featurizer: Featurizer::open(&models.runtime, contract, config.featurizer.max_batch)?,
         second: Second::open(models)?,
         second_candidates: config.featurizer.second_candidates,
+        to_teach,
         starter: models.starter(),
     })
 }

@@ -33,6 +33,8 @@ pub struct FittedBoth {
     pub auroc: Option<f64>,
     /// Answers of both to events that they were not fitted on, before they are tempered.
     pub out_of_fold: Vec<OutOfFold>,
+    /// The same to the events of species left out in turn.
+    pub strangers: Vec<OutOfFold>,
 }
 
 /// Fits the second, and finds its share; none where it has not seen an event of every class.
@@ -51,7 +53,7 @@ pub fn both(taught: &Taught, first: &Alone) -> Result<Option<FittedBoth>, FitErr
     let tempered = |it: &OutOfFold| (it.event, it.together.clone().tempered(sharpness));
     let (unknown, auroc) = drawn(taught, out_of_fold.iter().map(tempered), strangers.iter().map(tempered));
     let (learned, recipe) = (second.learned, second.choice.recipe);
-    Ok(Some(FittedBoth { learned, recipe, share, sharpness, unknown, auroc, out_of_fold }))
+    Ok(Some(FittedBoth { learned, recipe, share, sharpness, unknown, auroc, out_of_fold, strangers }))
 }
 
 /// What both say of the events that both have seen.

@@ -68,15 +68,24 @@ pub struct Fitted {
 impl Fitted {
     /// Its answers to the events that its parts were not fitted on, as sure as they are right.
     pub fn out_of_fold(&self) -> Vec<OutOfFold> {
-        let tempered = |it: &OutOfFold, sharpness: f32| OutOfFold {
-            event: it.event,
-            together: it.together.clone().tempered(sharpness),
+        self.settled(&self.alone.choice.out_of_fold, |it| &it.out_of_fold)
+    }
+
+    /// What its like say of the events of species that they were never taught.
+    pub fn strangers(&self) -> Vec<OutOfFold> {
+        self.settled(&self.alone.border.strangers, |it| &it.strangers)
+    }
+
+    /// The answers of both where there are such, else those of the first.
+    fn settled(&self, first: &[OutOfFold], both: impl Fn(&FittedBoth) -> &Vec<OutOfFold>) -> Vec<OutOfFold> {
+        let tempered = |it: &OutOfFold, sharpness: f32| {
+            let together = it.together.clone().tempered(sharpness);
+            (it.event, OutOfFold { event: it.event, together })
         };
-        let choice = &self.alone.choice;
-        let mut by_event: BTreeMap<usize, OutOfFold> =
-            choice.out_of_fold.iter().map(|it| (it.event, tempered(it, choice.sharpness))).collect();
-        if let Some(both) = &self.both {
-            by_event.extend(both.out_of_fold.iter().map(|it| (it.event, tempered(it, both.sharpness))));
+        let sharpness = self.alone.choice.sharpness;
+        let mut by_event: BTreeMap<usize, OutOfFold> = first.iter().map(|it| tempered(it, sharpness)).collect();
+        if let Some(it) = &self.both {
+            by_event.extend(both(it).iter().map(|answer| tempered(answer, it.sharpness)));
         }
         by_event.into_values().collect()
     }

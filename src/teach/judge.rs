@@ -10,6 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::score::auroc;
+
 /// Resamples of the groups.
 const RESAMPLES: usize = 1_000;
 /// What may be lost: mean cross-entropy of the classes, nats.
@@ -23,6 +25,15 @@ const MAX_PLACE: f64 = 0.05;
 /// Of a class of fewer events no interval says anything: then single events count.
 pub(super) const MANY: usize = 8;
 const MANY_THERE: usize = 20;
+/// Share of known events called unknown, and of strangers called by a known name.
+const MAX_REJECTED: f64 = 0.05;
+const MAX_ACCEPTED: f64 = 0.10;
+/// AUROC of strangers.
+const MAX_AUROC: f64 = 0.05;
+/// How far it says that it is right more often than it is.
+const MAX_BOAST: f64 = 0.05;
+/// What it was taught may be named so much less often than what its trials were not.
+const MAX_FORGOTTEN: f64 = 0.10;
 /// Classes of fewer events are judged by the harm to the others alone.
 const FEW: usize = 3;
 /// Events of a class of few that may be newly lost.
@@ -108,12 +119,36 @@ pub struct Bout {
 }
 
 /// What a head says of an event.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Stated {
     /// Cross-entropy, nats.
     pub loss: f64,
     /// The class, forced.
     pub answer: usize,
+    /// Its probability.
+    pub confidence: f64,
+    /// How strange the event is, less the threshold: above 0 it is unknown.
+    pub strangeness: f64,
+}
+
+/// An event of a species that neither head was taught, left out in turn.
+#[derive(Debug, Clone)]
+pub struct Stranger {
+    /// The serving head.
+    pub serving: Stated,
+    /// The challenger.
+    pub challenger: Stated,
+}
+
+/// What the challenger itself says of events that it was taught.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lessons {
+    /// How many it was asked.
+    pub asked: usize,
+    /// How many it named rightly.
+    pub right: usize,
+    /// How many the heads named rightly that were tried, and not taught them.
+    pub right_in_trials: usize,
 }
 
 /// All there is to judge by.
@@ -131,6 +166,12 @@ pub struct Contest {
     pub n_events: Vec<usize>,
     /// Paired answers.
     pub bouts: Vec<Bout>,
+    /// The place of `blank`: nothing that is there is no stranger.
+    pub blank: Option<usize>,
+    /// Paired answers of strangers; none where too few species are known.
+    pub strangers: Vec<Stranger>,
+    /// Whether the challenger is what was tried.
+    pub lessons: Option<Lessons>,
 }
 
 impl Contest {
@@ -150,8 +191,11 @@ impl Contest {
             if !self.first {
                 checks.extend(self.recalls(&bouts, &resamples));
                 checks.extend(places(&bouts));
+                checks.extend(self.unknowns(&bouts));
+                checks.extend(boast(&bouts));
             }
         }
+        checks.extend(self.lessons.filter(|it| it.asked > 0).map(forgotten));
         let better = self.better(&bouts);
         let failed: Vec<&str> = checks.iter().filter(|it| !it.passed).map(|it| &*it.name).collect();
         let (decision, reason) = match (failed.is_empty(), better) {
@@ -185,6 +229,37 @@ impl Contest {
         (new > old).then(|| format!("its macro-F1 is {new:.3} where that of the head that serves is {old:.3}"))
     }
 
+    /// Known events called unknown, strangers called by a known name, and how well both are told apart.
+    fn unknowns(&self, bouts: &[&Bout]) -> Vec<Check> {
+        let known: Vec<&Bout> = bouts.iter().filter(|it| Some(it.class) != self.blank).copied().collect();
+        let mut checks = Vec::new();
+        if known.len() < MANY_THERE {
+            return checks;
+        }
+        let is_rejected = |it: Stated| Some(it.answer) != self.blank && it.strangeness > 0.0;
+        let rejected =
+            |of: fn(&Bout) -> Stated| known.iter().filter(|it| is_rejected(of(it))).count() as f64 / known.len() as f64;
+        let difference = rejected(|it| it.challenger) - rejected(|it| it.serving);
+        checks.push(check("known events called unknown", difference, difference, MAX_REJECTED, false));
+        if self.strangers.len() < MANY_THERE {
+            return checks;
+        }
+        let accepted = |of: fn(&Stranger) -> Stated| {
+            self.strangers.iter().filter(|it| !is_rejected(of(it))).count() as f64 / self.strangers.len() as f64
+        };
+        let difference = accepted(|it| it.challenger) - accepted(|it| it.serving);
+        checks.push(check("strangers called by a known name", difference, difference, MAX_ACCEPTED, false));
+        let told = |of: fn(&Bout) -> Stated, of_stranger: fn(&Stranger) -> Stated| {
+            let strangers = self.strangers.iter().map(|it| of_stranger(it).strangeness);
+            auroc(known.iter().map(|it| of(it).strangeness), strangers)
+        };
+        let challenger = told(|it| it.challenger, |it| it.challenger);
+        if let Some((challenger, serving)) = challenger.zip(told(|it| it.serving, |it| it.serving)) {
+            checks.push(check("AUROC of strangers", challenger - serving, challenger - serving, -MAX_AUROC, true));
+        }
+        checks
+    }
+
     fn recalls(&self, bouts: &[&Bout], resamples: &[Vec<&Bout>]) -> Vec<Check> {
         let mut checks = Vec::new();
         for (class, name) in self.classes.iter().enumerate() {
@@ -206,6 +281,23 @@ impl Contest {
         }
         checks
     }
+}
+
+/// What is said with more confidence than it is right.
+fn boast(bouts: &[&Bout]) -> Option<Check> {
+    let over = |of: fn(&Bout) -> Stated| {
+        let over = |it: &&Bout| of(it).confidence - f64::from(u8::from(of(it).answer == it.class));
+        bouts.iter().map(over).sum::<f64>() / bouts.len() as f64
+    };
+    // Being less modest than the other is no fault.
+    let difference = over(|it| it.challenger) - over(|it| it.serving).max(0.0);
+    (bouts.len() >= MANY_THERE).then(|| check("over-confidence", difference, difference, MAX_BOAST, false))
+}
+
+/// A head of other vectors, or a broken one, does not know what it was taught.
+fn forgotten(lessons: Lessons) -> Check {
+    let difference = (lessons.right as f64 - lessons.right_in_trials as f64) / lessons.asked as f64;
+    check("its own lessons", difference, difference, -MAX_FORGOTTEN, true)
 }
 
 pub(super) fn check(name: &str, difference: f64, bound: f64, limit: f64, more_is_better: bool) -> Check {

@@ -21,7 +21,10 @@ pub mod fit;
 pub mod recipe;
 pub mod strangers;
 
+pub mod contest;
 pub mod judge;
+
+pub mod against;
 pub mod score;
 
 pub mod erase;

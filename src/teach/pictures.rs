@@ -14,7 +14,7 @@ use crate::capture::still;
 use crate::config::CameraConfig;
 use crate::domain::{Candidate, Embedding, Frame, Look, View};
 use crate::infer::featurizer::{Featurizer, FeaturizerError};
-use crate::infer::head::Head;
+use crate::infer::head::{BLANK, Head};
 use crate::infer::second::Second;
 use crate::infer::space::kind;
 use crate::metrics::Metrics;
@@ -121,6 +121,8 @@ pub struct Eyes {
     pub second: Option<Second>,
     /// How many of a burst it looks at.
     pub second_candidates: usize,
+    /// Whether what the table says may be used: pictures of nothing are then not looked at again.
+    pub to_teach: bool,
     /// Says which are best.
     pub starter: Head,
 }
@@ -137,10 +139,14 @@ impl Eyes {
             let places = 0..it.look.candidates.len();
             places.map(|i| (i, odds(i))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
         };
-        let best = seen.iter().enumerate().filter_map(|(at, it)| best(it).map(|(i, odds)| (at, i, odds)));
-        let mut best: Vec<(usize, usize, f32)> = best.collect();
-        best.sort_by(|a, b| b.2.total_cmp(&a.2));
-        for (at, i, _) in best.into_iter().take(self.second_candidates) {
+        let is_blank = |it: &Seen| self.to_teach && it.row.classes.values().any(|it| it == BLANK);
+        let shown = seen.iter().enumerate().filter(|(_, it)| !is_blank(it));
+        let mut best: Vec<(usize, usize, bool, f32)> = shown
+            .filter_map(|(at, it)| best(it).map(|(i, odds)| (at, i, it.look.candidates.len() > 1, odds)))
+            .collect();
+        // Where nothing differs from the rest of the burst there is rarely anything.
+        best.sort_by(|a, b| b.2.cmp(&a.2).then(b.3.total_cmp(&a.3)));
+        for (at, i, ..) in best.into_iter().take(self.second_candidates) {
             let features = second.look(&seen[at].look.candidates[i..=i])?.pop();
             seen[at].embeddings[i].second = features;
         }

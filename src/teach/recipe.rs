@@ -312,13 +312,7 @@ pub fn cross_answers(
         let cosines = Scatter::of(&fitted).whitened(recipe.shrinkage)?.cosines(&asked.x);
         let logits = Logistic::fit(&fitted, recipe.ridge, None, Care::Trial).scores(&asked.x);
         let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
-        let mut events = asked.event.clone();
-        events.dedup();
-        let of = |event: usize| {
-            let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
-            OutOfFold { event, together: Together::of(own, taught.blank()) }
-        };
-        Ok(events.into_iter().map(of).collect())
+        Ok(by_event(&asked, &answers, taught.blank()))
     });
     let mut out_of_fold = Vec::new();
     for fold in done {
@@ -326,4 +320,15 @@ pub fn cross_answers(
     }
     out_of_fold.sort_by_key(|it| it.event);
     Ok(out_of_fold)
+}
+
+/// What the answers of samples say together, event by event; those of one event stand side by side.
+pub(super) fn by_event(samples: &Samples, answers: &[(Vec<f32>, f32)], blank: Option<usize>) -> Vec<OutOfFold> {
+    let mut from = 0;
+    let events = samples.event.chunk_by(|a, b| a == b).map(|own| {
+        let its = &answers[from..from + own.len()];
+        from += own.len();
+        OutOfFold { event: own[0], together: Together::of(its.iter().map(|it| (&*it.0, it.1)), blank) }
+    });
+    events.collect()
 }

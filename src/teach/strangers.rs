@@ -7,7 +7,7 @@ use crate::infer::unknown::Unknown;
 
 use super::fit::FitError;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, Recipe, answers_of, offsets};
+use super::recipe::{Choice, OutOfFold, Recipe, answers_of, by_event, offsets};
 use super::score::auroc;
 use super::side_by_side::side_by_side;
 use super::taught::{Samples, Taught};
@@ -27,27 +27,13 @@ pub struct Border {
     pub unknown: Unknown,
     /// Of the species left out in turn against the known events; none where there were none.
     pub auroc: Option<f64>,
-    /// What heads that were never taught an event's class say of it, before it is tempered.
+    /// What heads said of these events that were never taught their species.
     pub strangers: Vec<OutOfFold>,
 }
 
 /// Finds the border for a head of that choice, whose regression on all samples is `logistic`.
 pub fn border(taught: &Taught, samples: &Samples, choice: &Choice, logistic: &Logistic) -> Result<Border, FitError> {
-    let n_events = taught.n_events();
-    let classes: Vec<usize> =
-        (0..n_events.len()).filter(|&it| n_events[it] > 0 && Some(it) != taught.blank()).collect();
-    let mut strangers = Vec::new();
-    // With one species left there is nothing that a stranger could be taken for.
-    if classes.len() > 2 {
-        let all = Moments::of(samples);
-        let of_class = side_by_side(classes.len(), |i| {
-            let left = LeftOut { taught, samples, all: &all, logistic, recipe: &choice.recipe };
-            left.answers(classes[i])
-        });
-        for of_one in of_class {
-            strangers.extend(of_one?);
-        }
-    }
+    let strangers = strangers(taught, samples, &choice.recipe, Some(logistic), |_| true)?;
     let tempered = |it: &OutOfFold| (it.event, it.together.clone().tempered(choice.sharpness));
     let known = choice.out_of_fold.iter().map(tempered);
     let (unknown, auroc) = drawn(taught, known, strangers.iter().map(tempered));
@@ -87,34 +73,43 @@ struct Point {
     weight: f64,
 }
 
-/// What is the same for each species left out.
-struct LeftOut<'a> {
-    taught: &'a Taught,
-    samples: &'a Samples,
-    all: &'a Moments,
-    logistic: &'a Logistic,
-    recipe: &'a Recipe,
-}
-
-impl LeftOut<'_> {
-    /// The events of a class as a head sees them that was never taught it.
-    fn answers(&self, class: usize) -> Result<Vec<OutOfFold>, FitError> {
-        let LeftOut { taught, samples, recipe, .. } = *self;
-        let is_of = |i: usize| taught.events[samples.event[i]].class == class;
-        let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
-        let scatter = self.all.less(&Moments::of(&asked)).scatter();
-        let cosines = scatter.whitened(recipe.shrinkage)?.cosines(&asked.x);
-        let start = self.logistic.without(class);
-        let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
-        let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
-        let mut events: Vec<usize> = asked.event.clone();
-        events.dedup();
-        let of = |event: usize| {
-            let own = (0..answers.len()).filter(|&i| asked.event[i] == event).map(|i| (&*answers[i].0, answers[i].1));
-            OutOfFold { event, together: Together::of(own, taught.blank()) }
-        };
-        Ok(events.into_iter().map(of).collect())
+/// What heads of a recipe say of the events that `learned` has, each of a head that was taught all these but the events
+/// of its species; `logistic` is the regression on all of them, where there is one already.
+pub fn strangers(
+    taught: &Taught,
+    samples: &Samples,
+    recipe: &Recipe,
+    logistic: Option<&Logistic>,
+    learned: impl Fn(usize) -> bool,
+) -> Result<Vec<OutOfFold>, FitError> {
+    let samples = samples.only(|i| learned(samples.event[i]));
+    let mut n_events = vec![0; taught.classes.len()];
+    (0..taught.events.len()).filter(|it| learned(*it)).for_each(|it| n_events[taught.events[it].class] += 1);
+    let blank = taught.blank();
+    let classes: Vec<usize> = (0..n_events.len()).filter(|&it| n_events[it] > 0 && Some(it) != blank).collect();
+    // With one species left there is nothing that a stranger could be taken for.
+    if classes.len() < 3 {
+        return Ok(Vec::new());
     }
+    let logistic = match logistic {
+        Some(logistic) => logistic.clone(),
+        None => Logistic::fit(&samples, recipe.ridge, None, Care::Trial),
+    };
+    let (all, offsets) = (Moments::of(&samples), offsets(&n_events));
+    let of_class = side_by_side(classes.len(), |i| -> Result<Vec<OutOfFold>, FitError> {
+        let is_of = |sample: usize| taught.events[samples.event[sample]].class == classes[i];
+        let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
+        let scatter = all.less(&Moments::of(&asked)).scatter();
+        let cosines = scatter.whitened(recipe.shrinkage)?.cosines(&asked.x);
+        let start = logistic.without(classes[i]);
+        let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
+        Ok(by_event(&asked, &answers_of(recipe, &cosines, &logits, &offsets), blank))
+    });
+    let mut strangers = Vec::new();
+    for it in of_class {
+        strangers.extend(it?);
+    }
+    Ok(strangers)
 }
 
 /// The weights that tell strangers from known events best.

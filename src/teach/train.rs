@@ -1,31 +1,29 @@
 //! One training: fit a challenger on all labels, let the judge compare it with the head that serves, keep it, and make it
 //! serve if it is better. The daemon starts this as a child; on the command line it is the very same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::config::TeachConfig;
-use crate::domain::{Class, Generation, Modality};
-use crate::infer::both::{Both, fused};
+use crate::domain::{Class, Generation};
 use crate::infer::contract::Contract;
-use crate::infer::learned::{Answer, Learned};
+use crate::infer::learned::Learned;
 use crate::infer::models::Contracts;
-use crate::infer::space::{Space, kind};
-use crate::infer::together::Together;
+use crate::infer::space::kind;
 use crate::observe::store::{Reader, Store, StoreError};
 
 use super::both::FittedBoth;
+use super::contest::{Second, Serving, contest};
 use super::fit::{FitError, Fitted, fit};
-use super::folds::folds;
 use super::generations::{
     GenerationError, Generations, HeldOut, Manifest, RolledBack, SecondPart, TaughtClass, Weights,
 };
-use super::judge::{Bout, Contest, Decision, Stated, Verdict};
-use super::recipe::{OutOfFold, Recipe, cross_answers, loss};
-use super::taught::{Taught, TaughtEvent, TaughtView};
+use super::judge::{Decision, Verdict};
+use super::recipe::loss;
+use super::taught::Taught;
 use super::trial::relapse;
 use super::waiting::Seen;
 
@@ -127,7 +125,8 @@ fn train_on(
         Err(_) if must_serve.is_some() => None,
         it => it?,
     };
-    let mut verdict = contest(&taught, &fitted, incumbent.as_ref(), &config.protected)?.judge();
+    let mut verdict =
+        contest(&taught, &fitted, incumbent.as_ref().map(Incumbent::serving).as_ref(), &config.protected)?.judge();
     if let Some(reason) = must_serve {
         verdict.overrule(reason);
     }
@@ -217,11 +216,10 @@ fn held_out(taught: &Taught, fitted: &Fitted) -> Option<HeldOut> {
     let out_of_fold = fitted.out_of_fold();
     let mut by: BTreeMap<usize, (f64, f64, f64)> = BTreeMap::new();
     for it in &out_of_fold {
-        let class = taught.events[it.event].class;
-        let stated = stated(taught, it.event, &it.together);
+        let (blank, class) = (taught.blank(), taught.events[it.event].class);
+        let right = f64::from(u8::from(it.together.answer(blank) == Some(class)));
         let entry = by.entry(class).or_default();
-        let right = f64::from(u8::from(stated.answer == class));
-        *entry = (entry.0 + right, entry.1 + 1.0, entry.2 + stated.loss);
+        *entry = (entry.0 + right, entry.1 + 1.0, entry.2 + loss(&it.together, class, blank));
     }
     let events = out_of_fold.len();
     (events > 0).then(|| HeldOut {
@@ -277,8 +275,26 @@ fn hash(taught: &Taught, featurizer: &str, second: Option<&str>) -> String {
 pub(super) struct Incumbent {
     pub(super) manifest: Manifest,
     pub(super) learned: Learned,
-    /// The second's part, where it was taught on the second featurizer that there is.
-    pub(super) both: Option<Both>,
+    /// On the second's vectors, where it was taught on the second featurizer that there is.
+    pub(super) second: Option<Learned>,
+}
+
+impl Incumbent {
+    pub(super) fn serving(&self) -> Serving<'_> {
+        let it = &self.manifest;
+        Serving {
+            classes: it.classes.iter().map(|it| &*it.class.name).collect(),
+            events: it.events.iter().map(String::as_str).collect(),
+            recipe: it.recipe,
+            sharpness: it.sharpness,
+            unknown: it.unknown,
+            learned: &self.learned,
+            second: it.second.as_ref().zip(self.second.as_ref()).map(|(it, learned)| {
+                let SecondPart { recipe, share, sharpness, unknown, .. } = *it;
+                Second { recipe, share, sharpness, unknown, learned }
+            }),
+        }
+    }
 }
 
 fn incumbent(
@@ -294,141 +310,8 @@ fn incumbent(
         return Ok(None);
     }
     let Weights { first: learned, second: weights } = generations.weights(&manifest)?;
-    let both = manifest.both(weights).filter(|it| second == Some(&*it.featurizer));
-    Ok(Some(Incumbent { manifest, learned, both }))
-}
-
-/// Both heads' answers on events that neither was fitted on.
-fn contest(
-    taught: &Taught,
-    fitted: &Fitted,
-    incumbent: Option<&Incumbent>,
-    protected: &[String],
-) -> Result<Contest, FitError> {
-    let serving: Vec<Option<Stated>> = match incumbent {
-        Some(incumbent) => {
-            let answers = answers(taught, incumbent, fitted)?;
-            let stated = |(event, it): (usize, &Option<Together>)| it.as_ref().map(|it| stated(taught, event, it));
-            answers.iter().enumerate().map(stated).collect()
-        }
-        None => majority(taught).into_iter().map(Some).collect(),
-    };
-    let out_of_fold = fitted.out_of_fold();
-    let bouts = out_of_fold.iter().filter_map(|it| {
-        let event = &taught.events[it.event];
-        Some(Bout {
-            class: event.class,
-            group: event.group.clone(),
-            camera: event.camera.clone(),
-            infrared: is_infrared(event),
-            serving: serving[it.event]?,
-            challenger: stated(taught, it.event, &it.together),
-        })
-    });
-    let known = |name: &str| incumbent.is_none_or(|it| it.manifest.classes.iter().any(|it| &*it.class.name == name));
-    Ok(Contest {
-        classes: taught.classes.iter().map(|it| it.name.to_string()).collect(),
-        first: incumbent.is_none(),
-        new: taught.classes.iter().map(|it| !known(&it.name)).collect(),
-        protected: taught.classes.iter().map(|it| protected.iter().any(|name| **name == *it.name)).collect(),
-        n_events: taught.n_events(),
-        bouts: bouts.collect(),
-    })
-}
-
-/// Before anybody taught it the head knows none of the names: what always answering the commonest class would say.
-fn majority(taught: &Taught) -> Vec<Stated> {
-    let n_events = taught.n_events();
-    let most = (0..n_events.len()).max_by_key(|it| n_events[*it]).unwrap_or_default();
-    let loss = (n_events.iter().filter(|it| **it > 0).count().max(1) as f64).ln();
-    taught.events.iter().map(|_| Stated { loss, answer: most }).collect()
-}
-
-impl Incumbent {
-    /// An event's answer, as sure as it is right.
-    fn settled(&self, first: Together, second: Option<&Together>, blank: Option<usize>) -> Together {
-        match self.both.as_ref().zip(second) {
-            Some((both, second)) => fused(&first, second, both.share, blank).tempered(both.sharpness),
-            None => first.tempered(self.manifest.sharpness),
-        }
-    }
-
-    /// What heads of its recipes say that were fitted on the events that it was, less some: by event, in the spaces of the
-    /// challenger.
-    fn cross_answers(
-        &self,
-        taught: &Taught,
-        fitted: &Fitted,
-        learned: impl Fn(usize) -> bool + Sync,
-    ) -> Result<Vec<OutOfFold>, FitError> {
-        let of = |taught: &Taught, space: &Space, recipe: &Recipe| {
-            cross_answers(taught, &taught.samples(space), &folds(taught), recipe, &learned)
-        };
-        let first = of(taught, &fitted.alone.learned.space, &self.manifest.recipe)?;
-        let parts = self.manifest.second.as_ref().filter(|_| self.both.is_some()).zip(fitted.both.as_ref());
-        let second = match parts.zip(taught.seconds()) {
-            Some(((it, both), seconds)) => of(&seconds, &both.learned.space, &it.recipe)?,
-            None => Vec::new(),
-        };
-        let by_event: BTreeMap<usize, Together> = second.into_iter().map(|it| (it.event, it.together)).collect();
-        let settled = |it: OutOfFold| OutOfFold {
-            event: it.event,
-            together: self.settled(it.together, by_event.get(&it.event), taught.blank()),
-        };
-        Ok(first.into_iter().map(settled).collect())
-    }
-}
-
-/// The serving head's answers, by event: its own where it was not fitted on the event, else those of heads of its recipes
-/// that were fitted on its other events.
-fn answers(taught: &Taught, incumbent: &Incumbent, fitted: &Fitted) -> Result<Vec<Option<Together>>, FitError> {
-    let ids: HashSet<&str> = incumbent.manifest.events.iter().map(String::as_str).collect();
-    let learned = |event: usize| ids.contains(&*taught.events[event].id);
-    let mut answers: Vec<Option<Together>> = vec![None; taught.events.len()];
-    for it in incumbent.cross_answers(taught, fitted, learned)? {
-        answers[it.event] = Some(it.together);
-    }
-    for event in (0..taught.events.len()).filter(|event| !learned(*event)) {
-        answers[event] = Some(own_answer(taught, incumbent, event));
-    }
-    Ok(answers)
-}
-
-/// What a head says itself of an event, in the places of the labels' classes.
-pub(super) fn own_answer(taught: &Taught, incumbent: &Incumbent, event: usize) -> Together {
-    let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
-    let places: Vec<Option<usize>> = incumbent.manifest.classes.iter().map(|it| place(&it.class.name)).collect();
-    let views = || taught.events[event].frames.iter().flat_map(|it| &it.views);
-    let together = |answers: Vec<Answer>| {
-        let placed = |answer: &Answer| {
-            let mut probabilities = vec![0.0; taught.classes.len()];
-            for (place, it) in places.iter().zip(&answer.probabilities) {
-                place.iter().for_each(|&place| probabilities[place] += it);
-            }
-            (probabilities, answer.closeness)
-        };
-        let placed: Vec<(Vec<f32>, f32)> = answers.iter().map(placed).collect();
-        Together::of(placed.iter().map(|it| (&*it.0, it.1)), taught.blank())
-    };
-    let first =
-        together(views().map(|it| incumbent.learned.answer(&it.features, kind(it.modality, it.view))).collect());
-    let second =
-        |it: &TaughtView| Some(incumbent.both.as_ref()?.answer(it.second.as_ref()?, kind(it.modality, it.view)));
-    let seconds: Vec<Answer> = views().filter_map(second).collect();
-    let second = (!seconds.is_empty()).then(|| together(seconds));
-    incumbent.settled(first, second.as_ref(), taught.blank())
-}
-
-/// A settled answer beside the truth.
-pub(super) fn stated(taught: &Taught, event: usize, settled: &Together) -> Stated {
-    let (blank, class) = (taught.blank(), taught.events[event].class);
-    Stated { loss: loss(settled, class, blank), answer: settled.answer(blank).unwrap_or(usize::MAX) }
-}
-
-/// Whether most of it was seen by infrared light.
-pub(super) fn is_infrared(event: &TaughtEvent) -> bool {
-    let views: Vec<_> = event.frames.iter().flat_map(|it| &it.views).collect();
-    2 * views.iter().filter(|it| it.modality == Modality::Infrared).count() > views.len()
+    let has = manifest.second.as_ref().is_some_and(|it| second == Some(&*it.featurizer));
+    Ok(Some(Incumbent { second: weights.filter(|_| has), manifest, learned }))
 }
 
 #[cfg(test)]

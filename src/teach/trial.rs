@@ -8,10 +8,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::contest::is_infrared;
 use super::generations::RolledBack;
 use super::judge::{Bout, Check, Contest, MANY, Stated, balanced_loss, check, quantile, recall, resamples};
 use super::taught::Taught;
-use super::train::{Incumbent, is_infrared, own_answer, stated};
+use super::train::Incumbent;
 
 /// How sure it must be.
 const DOUBT: f64 = 0.05;
@@ -61,8 +62,12 @@ pub(super) fn relapse(
     let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
     let (n_classes, classes) = (serving.manifest.classes.len(), &serving.manifest.classes);
     let commonest = classes.iter().max_by_key(|it| it.events).and_then(|it| place(&it.class.name));
-    let guess = Stated { loss: (n_classes.max(1) as f64).ln(), answer: commonest.unwrap_or(usize::MAX) };
-    let says = |it: &Incumbent, event: usize| stated(taught, event, &own_answer(taught, it, event));
+    let answer = commonest.unwrap_or(usize::MAX);
+    let guess = Stated { loss: (n_classes.max(1) as f64).ln(), answer, ..Stated::default() };
+    let says = |it: &Incumbent, event: usize| {
+        let serving = it.serving();
+        serving.stated(taught, event, &serving.by_itself(taught, event))
+    };
     let new_to_both =
         (0..taught.events.len()).filter(|it| !known.iter().any(|ids| ids.contains(&taught.events[*it].id)));
     let bouts = new_to_both.map(|it| {
@@ -84,6 +89,9 @@ pub(super) fn relapse(
         protected: taught.classes.iter().map(|it| protected.iter().any(|name| **name == *it.name)).collect(),
         n_events: taught.n_events(),
         bouts: bouts.collect(),
+        blank: taught.blank(),
+        strangers: Vec::new(),
+        lessons: None,
     };
     let checks = contest.proven_worse();
     if checks.is_empty() {

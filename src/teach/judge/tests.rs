@@ -2,13 +2,17 @@
 
 use super::*;
 
-const SURE: Stated = Stated { loss: 0.1, answer: 0 };
+const SURE: Stated = Stated { loss: 0.1, answer: 0, confidence: 0.0, strangeness: 0.0 };
 
 /// 40 events of a fox and 40 of a deer at two cameras; `serving` and `challenger` give loss and whether it is right.
 fn contest(serving: impl Fn(usize) -> (f64, bool), challenger: impl Fn(usize) -> (f64, bool)) -> Contest {
     let bout = |i: usize| {
         let class = i % 2;
-        let stated = |(loss, right): (f64, bool)| Stated { loss, answer: if right { class } else { 1 - class } };
+        let stated = |(loss, right): (f64, bool)| Stated {
+            loss,
+            answer: if right { class } else { 1 - class },
+            ..Stated::default()
+        };
         Bout {
             class,
             group: format!("day {}", i / 4),
@@ -25,6 +29,7 @@ fn contest(serving: impl Fn(usize) -> (f64, bool), challenger: impl Fn(usize) ->
         protected: vec![false; 2],
         n_events: vec![40; 2],
         bouts: (0..80).map(bout).collect(),
+        ..Contest::default()
     }
 }
 
@@ -71,10 +76,10 @@ fn of_few_events_single_ones_count_and_of_a_protected_species_each() {
         group: format!("lynx {day}"),
         camera: "camera 0".into(),
         infrared: false,
-        serving: Stated { loss: 0.5, answer: 2 },
+        serving: Stated { loss: 0.5, answer: 2, ..SURE },
         challenger,
     };
-    few.bouts.extend((0..3).map(|day| lynx(day, Stated { loss: 0.1, answer: 2 })));
+    few.bouts.extend((0..3).map(|day| lynx(day, Stated { answer: 2, ..SURE })));
     few.bouts.push(lynx(3, Stated { loss: 0.6, ..SURE }));
     assert_eq!(few.judge().decision, Decision::Promoted, "one may be lost");
     few.protected[2] = true;

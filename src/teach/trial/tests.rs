@@ -6,7 +6,11 @@ use super::*;
 fn contest(before: impl Fn(usize) -> (f64, bool), serving: impl Fn(usize) -> (f64, bool)) -> Contest {
     let bout = |i: usize| {
         let class = i % 2;
-        let stated = |(loss, right): (f64, bool)| Stated { loss, answer: if right { class } else { 1 - class } };
+        let stated = |(loss, right): (f64, bool)| Stated {
+            loss,
+            answer: if right { class } else { 1 - class },
+            ..Stated::default()
+        };
         Bout {
             class,
             group: format!("day {}", i / 5),
@@ -23,6 +27,9 @@ fn contest(before: impl Fn(usize) -> (f64, bool), serving: impl Fn(usize) -> (f6
         protected: vec![false; 2],
         n_events: vec![30; 2],
         bouts: (0..60).map(bout).collect(),
+        blank: None,
+        strangers: Vec::new(),
+        lessons: None,
     }
 }
 
