@@ -132,7 +132,7 @@ fn pool(runtime: &Runtime, contract: &Arc<Contract>, workers: usize, frames: &[A
     let metrics = Metrics::new();
     let (lanes, looks) = fair(4, &metrics);
     let (out, done) = crossbeam_channel::bounded(64);
-    let config = FeaturizerConfig { workers, max_batch: BATCH, queue_frames: 4, second_candidates: 1 };
+    let config = FeaturizerConfig { workers, max_batch: BATCH, queue_frames: 4, second_frames: 1 };
     let pool = spawn_pool(runtime, &config, Arc::clone(contract), looks, out, metrics)?;
     let start = Instant::now();
     let seconds = thread::scope(|scope| {

@@ -78,8 +78,8 @@ pub struct FeaturizerConfig {
     pub max_batch: usize,
     /// Looks that may wait per camera.
     pub queue_frames: usize,
-    /// Candidates of an event that the second featurizer looks at.
-    pub second_candidates: usize,
+    /// Frames of an event that the second featurizer looks at.
+    pub second_frames: usize,
 }
 
 /// `[web]`.

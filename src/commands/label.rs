@@ -121,7 +121,7 @@ fn eyes(config: &Config, models: &Models, to_teach: bool) -> Result<Eyes, Featur
     Ok(Eyes {
         featurizer: Featurizer::open(&models.runtime, contract, config.featurizer.max_batch)?,
         second: Second::open(models)?,
-        second_candidates: config.featurizer.second_candidates,
+        second_frames: config.featurizer.second_frames,
         to_teach,
         starter: models.starter(),
     })

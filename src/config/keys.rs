@@ -50,7 +50,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("workers", Kind::Int(0, 256)),
             key("max_batch", Kind::Int(1, 256)),
             key("queue_frames", Kind::Int(1, 1000)),
-            key("second_candidates", Kind::Int(1, 8)),
+            key("second_frames", Kind::Int(1, 8)),
         ],
     ),
     ("web", &[key("listen", Kind::Text(listen)), key("allowed_hosts", Kind::Texts(host))]),

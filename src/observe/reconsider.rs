@@ -1,4 +1,4 @@
-//! An event that has ended is looked at once more, by the second featurizer: its best candidates, of different frames.
+//! An event that has ended is looked at once more, by the second featurizer: its best frames, whole and cropped.
 //! Heads that were taught on both name it by both; else the vectors are kept, for heads to come.
 //!
 //! Cameras go before: on their way updates never wait for more than what is being looked at, and where more events end
@@ -33,11 +33,11 @@ const NICENESS: i32 = 10;
 struct Reconsider {
     second: Second,
     pace: Pace,
-    /// Candidates of an event.
+    /// Frames of an event.
     most: usize,
     /// `[0, 1]`, as in [`crate::infer::head::Head::strangeness`].
     threshold: f32,
-    /// The best candidates of each open event so far, the best first.
+    /// The best of each open event so far.
     best: HashMap<Uuid, Vec<Keepsake>>,
     /// Set once the daemon ends: what is in flight is finished soon, and not well.
     ending: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ pub fn spawn(
     ending: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
 ) -> io::Result<JoinHandle<()>> {
-    let (most, threshold) = (config.featurizer.second_candidates, config.events.threshold);
+    let (most, threshold) = (config.featurizer.second_frames, config.events.threshold);
     let mut stage = Reconsider { second, pace, most, threshold, best: HashMap::new(), ending, metrics };
     thread::Builder::new().name("second".into()).spawn(move || {
         if let Err(error) = setpriority_process(Some(gettid()), NICENESS) {
@@ -120,13 +120,39 @@ impl Reconsider {
     }
 }
 
-/// Keeps the best candidate of each frame, and the best frames.
+/// Keeps what there is of the best frames.
 fn put(best: &mut Vec<Keepsake>, new: &Keepsake, most: usize) {
-    match best.iter().position(|it| it.frame.number == new.frame.number) {
-        Some(i) if best[i].score >= new.score => return,
-        Some(i) => best[i] = new.clone(),
-        None => best.push(new.clone()),
+    best.push(new.clone());
+    let mut frames: Vec<(u64, f32)> = Vec::new();
+    for it in best.iter() {
+        match frames.iter_mut().find(|frame| frame.0 == it.frame.number) {
+            Some(frame) => frame.1 = frame.1.max(it.score),
+            None => frames.push((it.frame.number, it.score)),
+        }
     }
-    best.sort_by(|a, b| b.score.total_cmp(&a.score));
-    best.truncate(most);
+    frames.sort_by(|a, b| b.1.total_cmp(&a.1));
+    frames.truncate(most);
+    best.retain(|it| frames.iter().any(|frame| frame.0 == it.frame.number));
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::observe::store::fixture::{keepsake, noise};
+
+    #[test]
+    fn what_there_is_of_the_best_frames_is_kept() {
+        let metrics = Metrics::new();
+        let camera = metrics.camera("feeder");
+        let mut best = Vec::new();
+        for (number, score) in [(1, 0.2), (2, 0.9), (3, 0.5), (2, 0.3), (4, 0.6)] {
+            let mut it = keepsake(&noise(8, Timestamp::UNIX_EPOCH), score);
+            it.frame = crate::infer::tiny::frame(&camera, "feeder", number, [0; 3]);
+            put(&mut best, &it, 2);
+        }
+        let kept: Vec<(u64, f32)> = best.iter().map(|it| (it.frame.number, it.score)).collect();
+        assert_eq!(kept, [(2, 0.9), (2, 0.3), (4, 0.6)]);
+    }
 }

@@ -120,7 +120,7 @@ pub struct Eyes {
     /// Of the best, where there is one.
     pub second: Option<Second>,
     /// How many of a burst it looks at.
-    pub second_candidates: usize,
+    pub second_frames: usize,
     /// Whether what the table says may be used: pictures of nothing are then not looked at again.
     pub to_teach: bool,
     /// Says which are best.
@@ -128,27 +128,32 @@ pub struct Eyes {
 }
 
 impl Eyes {
-    /// Lets the second featurizer look at the best candidate of each of the best pictures of a burst.
+    /// Lets the second featurizer look at the best pictures of a burst, or at all where they are to teach: at the whole of
+    /// each, and at its best crop.
     fn look_again(&mut self, seen: &mut [Seen]) -> Result<(), FeaturizerError> {
         let Some(second) = &mut self.second else { return Ok(()) };
-        let best = |it: &Seen| {
-            let odds = |i: usize| {
-                let kind = kind(it.look.modality, it.look.candidates[i].view);
-                self.starter.opinion(&it.embeddings[i], kind).map_or(0.0, |it| it.log_odds)
-            };
-            let places = 0..it.look.candidates.len();
-            places.map(|i| (i, odds(i))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+        let odds = |it: &Seen, i: usize| {
+            let kind = kind(it.look.modality, it.look.candidates[i].view);
+            self.starter.opinion(&it.embeddings[i], kind).map_or(0.0, |it| it.log_odds)
+        };
+        let best_crop = |it: &Seen| {
+            let crops = (1..it.look.candidates.len()).map(|i| (i, odds(it, i)));
+            crops.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|it| it.0)
         };
         let is_blank = |it: &Seen| self.to_teach && it.row.classes.values().any(|it| it == BLANK);
         let shown = seen.iter().enumerate().filter(|(_, it)| !is_blank(it));
-        let mut best: Vec<(usize, usize, bool, f32)> = shown
-            .filter_map(|(at, it)| best(it).map(|(i, odds)| (at, i, it.look.candidates.len() > 1, odds)))
+        let mut best: Vec<(usize, Option<usize>, f32)> = shown
+            .map(|(at, it)| (at, best_crop(it)))
+            .map(|(at, crop)| (at, crop, odds(&seen[at], 0).max(crop.map_or(f32::MIN, |it| odds(&seen[at], it)))))
             .collect();
         // Where nothing differs from the rest of the burst there is rarely anything.
-        best.sort_by(|a, b| b.2.cmp(&a.2).then(b.3.total_cmp(&a.3)));
-        for (at, i, ..) in best.into_iter().take(self.second_candidates) {
-            let features = second.look(&seen[at].look.candidates[i..=i])?.pop();
-            seen[at].embeddings[i].second = features;
+        best.sort_by(|a, b| b.1.is_some().cmp(&a.1.is_some()).then(b.2.total_cmp(&a.2)));
+        let most = if self.to_teach { MAX_TOGETHER } else { self.second_frames };
+        for (at, crop, _) in best.into_iter().take(most) {
+            for i in [Some(0), crop].into_iter().flatten() {
+                let features = second.look(&seen[at].look.candidates[i..=i])?.pop();
+                seen[at].embeddings[i].second = features;
+            }
         }
         Ok(())
     }

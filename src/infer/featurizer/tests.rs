@@ -146,7 +146,7 @@ fn start(contract: Arc<Contract>, workers: usize, cameras: usize) -> Running {
     let metrics = Metrics::new();
     let (lanes, looks) = fair(4, &metrics);
     let (out, done) = crossbeam_channel::bounded(2);
-    let config = FeaturizerConfig { workers, max_batch: 8, queue_frames: 4, second_candidates: 1 };
+    let config = FeaturizerConfig { workers, max_batch: 8, queue_frames: 4, second_frames: 1 };
     let pool = spawn_pool(&tiny::runtime(), &config, contract, looks, out, Arc::clone(&metrics)).unwrap();
     let named = |i: usize| (metrics.camera(&format!("c{i}")), lanes.lane(format!("c{i}").as_str().into()));
     Running { cameras: (0..cameras).map(named).collect(), metrics, pool, done }
@@ -261,7 +261,7 @@ fn a_network_that_breaks_its_word_stops_the_pool_before_it_starts() {
     let (_dir, contract) = tiny_with(None, "dimension = 3", "dimension = 4");
     let metrics = Metrics::new();
     let (_lanes, looks) = fair(4, &metrics);
-    let config = FeaturizerConfig { workers: 2, max_batch: 2, queue_frames: 4, second_candidates: 1 };
+    let config = FeaturizerConfig { workers: 2, max_batch: 2, queue_frames: 4, second_frames: 1 };
     let (out, _done) = crossbeam_channel::bounded(1);
     let error = spawn_pool(&tiny::runtime(), &config, contract.unwrap(), looks, out, metrics).unwrap_err();
     assert!(
