@@ -162,6 +162,7 @@ fn purge(
         None
     };
     named.generations.iter().try_for_each(|it| generations.remove(*it))?;
+    forget_classes(eraser, generations)?;
     for path in named.leftovers {
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         if name != "unfinished" && !name.starts_with("removed-") && !name.ends_with(".tmp") {
@@ -172,6 +173,18 @@ fn purge(
     }
     let (task, removed) = (generations.task().to_owned(), named.generations);
     Ok((!removed.is_empty()).then_some(ErasedHeads { task, removed, replaced }))
+}
+
+/// Of a class that the events alone had, not even the name is left in what the last training saw.
+fn forget_classes(eraser: &Eraser, generations: &Generations) -> Result<(), ErasingError> {
+    let mut seen = generations.seen();
+    let left = eraser.reader().label_counts()?.remove(generations.task()).unwrap_or_default();
+    let n_seen = seen.labels.len();
+    seen.labels.retain(|class, _| left.contains_key(class));
+    if seen.labels.len() < n_seen {
+        generations.set_seen(&seen)?;
+    }
+    Ok(())
 }
 
 /// Makes a head without the events serve.

@@ -76,7 +76,11 @@ fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let of_thread = |it: fs::DirEntry| fs::read_to_string(it.path().join("children")).unwrap_or_default();
     let all: Vec<String> = threads.map_while(Result::ok).map(of_thread).collect();
-    all.iter().flat_map(|it| it.split_whitespace()).map(|it| it.parse().unwrap()).collect()
+    let all = all.iter().flat_map(|it| it.split_whitespace()).map(|it| it.parse().unwrap());
+    // Between its fork and its own program a child is nothing yet.
+    let is_training =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|it| it.contains("train"));
+    all.filter(is_training).collect()
 }
 
 /// Waits for a training, and sends it a signal.
