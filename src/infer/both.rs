@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::infer::learned::{Answer, Learned};
+use crate::infer::learned::Learned;
 use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 use crate::infer::vector::softmax;
@@ -23,13 +23,6 @@ pub struct Both {
     pub sharpness: f32,
     /// Where `unknown` begins for events that both have seen.
     pub unknown: Unknown,
-}
-
-impl Both {
-    /// Answers for the second featurizer's features `[its dimension]` of a [kind](crate::infer::space::kind).
-    pub fn answer(&self, features: &[f32], kind: usize) -> Answer {
-        self.learned.answer(features, kind)
-    }
 }
 
 /// An event's answer by both: the geometric mean of what they say is there, weighted with the second's share. Whether

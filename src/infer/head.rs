@@ -131,7 +131,7 @@ impl Head {
                 let first = it.starter.opinion(embedding, kind);
                 Some(Opinion {
                     probabilities: answer.probabilities.into(),
-                    second: second.map(|(seen, both)| self.named(both.answer(&seen.features, kind))),
+                    second: second.map(|(seen, both)| self.named(both.learned.answer(&seen.features, kind))),
                     log_odds: first.as_ref().map_or(0.0, |it| it.log_odds),
                     guess: first.map(|it| it.probabilities),
                     closeness: answer.closeness,

@@ -376,4 +376,4 @@ pub(super) fn recall(bouts: &[&Bout], class: usize, of: impl Fn(&Bout) -> Stated
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

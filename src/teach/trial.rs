@@ -90,8 +90,7 @@ pub(super) fn relapse(
         n_events: taught.n_events(),
         bouts: bouts.collect(),
         blank: taught.blank(),
-        strangers: Vec::new(),
-        lessons: None,
+        ..Contest::default()
     };
     let checks = contest.proven_worse();
     if checks.is_empty() {

@@ -4,22 +4,22 @@ use super::*;
 
 const SURE: Stated = Stated { loss: 0.1, answer: 0, confidence: 0.0, strangeness: 0.0 };
 
+/// An answer of a head that tells two classes apart: its loss, and whether it is right.
+pub(in crate::teach) fn stated(class: usize, (loss, right): (f64, bool)) -> Stated {
+    Stated { loss, answer: if right { class } else { 1 - class }, ..Stated::default() }
+}
+
 /// 40 events of a fox and 40 of a deer at two cameras; `serving` and `challenger` give loss and whether it is right.
 fn contest(serving: impl Fn(usize) -> (f64, bool), challenger: impl Fn(usize) -> (f64, bool)) -> Contest {
     let bout = |i: usize| {
         let class = i % 2;
-        let stated = |(loss, right): (f64, bool)| Stated {
-            loss,
-            answer: if right { class } else { 1 - class },
-            ..Stated::default()
-        };
         Bout {
             class,
             group: format!("day {}", i / 4),
             camera: format!("camera {}", i % 4 / 2),
             infrared: i.is_multiple_of(4),
-            serving: stated(serving(i)),
-            challenger: stated(challenger(i)),
+            serving: stated(class, serving(i)),
+            challenger: stated(class, challenger(i)),
         }
     };
     Contest {

@@ -1,23 +1,19 @@
 //! Heads that prove worse in service, and those of which nobody can say so.
 
 use super::*;
+use crate::teach::judge::tests::stated;
 
 /// 30 events of a fox and 30 of a deer, five a day; each head gives loss and whether it is right.
 fn contest(before: impl Fn(usize) -> (f64, bool), serving: impl Fn(usize) -> (f64, bool)) -> Contest {
     let bout = |i: usize| {
         let class = i % 2;
-        let stated = |(loss, right): (f64, bool)| Stated {
-            loss,
-            answer: if right { class } else { 1 - class },
-            ..Stated::default()
-        };
         Bout {
             class,
             group: format!("day {}", i / 5),
             camera: "gate".into(),
             infrared: false,
-            serving: stated(before(i)),
-            challenger: stated(serving(i)),
+            serving: stated(class, before(i)),
+            challenger: stated(class, serving(i)),
         }
     };
     Contest {
@@ -27,9 +23,7 @@ fn contest(before: impl Fn(usize) -> (f64, bool), serving: impl Fn(usize) -> (f6
         protected: vec![false; 2],
         n_events: vec![30; 2],
         bouts: (0..60).map(bout).collect(),
-        blank: None,
-        strangers: Vec::new(),
-        lessons: None,
+        ..Contest::default()
     }
 }
 
