@@ -41,18 +41,22 @@ pub fn fused(first: &Together, second: &Together, share: f32, blank: Option<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infer::closeness::Closeness;
 
     #[test]
     fn the_second_corrects_and_does_not_say_whether_anything_is_there() {
-        let of = |given_present: &[f32], presence, closeness| Together {
+        let of = |given_present: &[f32], presence, lead| Together {
             presence,
             given_present: given_present.to_vec(),
-            closeness,
+            closeness: Closeness { lead, ..Closeness::default() },
             second_closeness: None,
         };
         let (first, second) = (of(&[0.0, 0.6, 0.4], 0.7, 0.5), of(&[0.0, 0.1, 0.9], 1.0, 0.3));
         let both = fused(&first, &second, 0.5, Some(0));
-        assert_eq!((both.presence, both.closeness, both.second_closeness), (0.7, 0.5, Some(0.3)));
+        assert_eq!(
+            (both.presence, both.closeness, both.second_closeness),
+            (0.7, first.closeness, Some(second.closeness))
+        );
         let odds = (0.4f32 * 0.9).sqrt() / (0.6f32 * 0.1).sqrt();
         assert!((both.given_present[2] / both.given_present[1] - odds).abs() < 1e-3, "{both:?}");
         assert_eq!(both.given_present[0], 0.0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::{Class, Embedding, Generation};
 use crate::infer::both::{Both, fused};
+use crate::infer::closeness::Closeness;
 use crate::infer::contract::NetworkClass;
 use crate::infer::learned::{Answer, Learned};
 use crate::infer::together::Together;
@@ -54,8 +55,8 @@ pub struct Opinion {
     pub guess: Option<Arc<[f32]>>,
     /// The starter head's log-odds of an animal; 0 where the network has no answer of its own.
     pub log_odds: f32,
-    /// How near it is to anything taught, −1..=1; 1 for the starter head, which nobody taught.
-    pub closeness: f32,
+    /// How near it is to anything taught; nothing is said by the starter head, which nobody taught.
+    pub closeness: Closeness,
     /// What it says of the second featurizer's vector, where there is one that it was taught on.
     pub second: Option<Answer>,
 }
@@ -120,7 +121,7 @@ impl Head {
                     log_odds: log_odds(&probabilities),
                     probabilities,
                     guess: None,
-                    closeness: 1.0,
+                    closeness: Closeness::default(),
                     second: None,
                 })
             }

@@ -3,6 +3,7 @@
 //! Whitened cosine to class means (within-class covariance normalisation: Hatch & Stolcke 2006) is right where a class
 //! has few events, multinomial logistic regression where it has many; their log-probabilities are mixed, class by class.
 
+use crate::infer::closeness::{Closeness, lead};
 use crate::infer::space::Space;
 use crate::infer::vector::{dot, softmax};
 
@@ -12,6 +13,8 @@ const LEAST: f32 = 1e-7;
 /// The numbers of a taught head; `k` are the space's directions, `n` its classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learned {
+    /// Whether its first class is `blank`.
+    pub(crate) blank: bool,
     /// Where its classes lie.
     pub(crate) space: Space,
     /// `[k][k]`: the inverse of the Cholesky factor of the shrunk within-class covariance.
@@ -35,8 +38,8 @@ pub struct Learned {
 pub struct Answer {
     /// `[n]`, summing to 1.
     pub probabilities: Vec<f32>,
-    /// The largest whitened cosine, −1..=1: how near it is to anything that was taught.
-    pub closeness: f32,
+    /// How near it is to anything that was taught.
+    pub closeness: Closeness,
 }
 
 impl Learned {
@@ -60,12 +63,13 @@ impl Learned {
         let mut near: Vec<f32> = cosines.iter().map(|it| self.sharpness * it).collect();
         let mut likely: Vec<f32> =
             self.weights.chunks_exact(k).zip(&self.bias).map(|(weights, bias)| dot(weights, &at) + bias).collect();
+        let closeness = Closeness {
+            cosine: cosines.iter().copied().fold(-1.0, f32::max),
+            lead: lead(likely.iter().copied().skip(usize::from(self.blank))),
+        };
         softmax(&mut near);
         softmax(&mut likely);
-        Answer {
-            probabilities: mixed(&near, &likely, &self.shares, &self.offsets),
-            closeness: cosines.iter().copied().fold(-1.0, f32::max),
-        }
+        Answer { probabilities: mixed(&near, &likely, &self.shares, &self.offsets), closeness }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod featurizer;
 pub mod second;
 
 pub mod both;
+pub mod closeness;
 pub mod head;
 pub mod learned;
 pub mod models;

@@ -1,6 +1,8 @@
 //! What the frames of an event say together. An event is what its frames that are not blank say: a frame counts by the
 //! square of how surely something is in it, so that ten frames of grass do not outvote one of a fox.
 
+use crate::infer::closeness::Closeness;
+
 /// An event's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Together {
@@ -9,16 +11,16 @@ pub struct Together {
     /// `[classes]` given that something is: 0 for `blank`, the rest sums to 1.
     pub given_present: Vec<f32>,
     /// The mean closeness of its candidates, weighted as they are.
-    pub closeness: f32,
+    pub closeness: Closeness,
     /// The same by the second featurizer, where that has seen it.
-    pub second_closeness: Option<f32>,
+    pub second_closeness: Option<Closeness>,
 }
 
 impl Together {
     /// Of the answers of an event's candidates, `[classes]` each, and how close each is to what was taught; `blank` is
     /// the place of that class, where it is one.
-    pub fn of<'a>(answers: impl IntoIterator<Item = (&'a [f32], f32)>, blank: Option<usize>) -> Together {
-        let (mut presence, mut sum, mut close, mut total) = (0.0f32, Vec::new(), 0.0, 0.0);
+    pub fn of<'a>(answers: impl IntoIterator<Item = (&'a [f32], Closeness)>, blank: Option<usize>) -> Together {
+        let (mut presence, mut sum, mut close, mut total) = (0.0f32, Vec::new(), Closeness::default(), 0.0);
         for (probabilities, closeness) in answers {
             let present = 1.0 - blank.map_or(0.0, |it| probabilities[it]);
             let weight = present * present;
@@ -49,10 +51,12 @@ impl Together {
     }
 
     /// The signs of a stranger: how far it is from anything taught, how little sure the answer is (the negative logarithm
-    /// of its probability), and how far the second featurizer finds it (0 where that has not seen it).
-    pub fn signs(&self) -> [f32; 3] {
+    /// of its probability), how little the likeliest class stands out, and how little it does to the second featurizer (0
+    /// where that has not seen it).
+    pub fn signs(&self) -> [f32; 4] {
         let probability = self.top().map_or(0.0, |it| self.given_present[it]);
-        [1.0 - self.closeness, -probability.max(1e-6).ln(), self.second_closeness.map_or(0.0, |it| 1.0 - it)]
+        let doubt = -probability.max(1e-6).ln();
+        [1.0 - self.closeness.cosine, doubt, -self.closeness.lead, self.second_closeness.map_or(0.0, |it| -it.lead)]
     }
 
     /// The answer, forced: `blank` where that is likelier than that anything is there, else the likeliest class.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Area, Class, Observation, ObservationType};
+use crate::infer::closeness::Closeness;
 use crate::infer::head::{Head, Opinion};
 use crate::infer::predict::Prediction;
 use crate::infer::together::Together;
@@ -41,7 +42,7 @@ struct Sums {
     probabilities: Vec<f32>,
     /// `[the starter head's classes]`; empty where the head is the starter.
     guess: Vec<f32>,
-    closeness: f32,
+    closeness: Closeness,
     weight: f32,
 }
 
@@ -49,7 +50,7 @@ impl Sums {
     fn new(opinion: &Opinion) -> Sums {
         let zeros = |it: &Arc<[f32]>| vec![0.0; it.len()];
         let guess = opinion.guess.as_ref().map(zeros).unwrap_or_default();
-        Sums { probabilities: zeros(&opinion.probabilities), guess, closeness: 0.0, weight: 0.0 }
+        Sums { probabilities: zeros(&opinion.probabilities), guess, closeness: Closeness::default(), weight: 0.0 }
     }
 
     fn add(&mut self, presence: f32, opinion: &Opinion) {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::infer::closeness::Closeness;
 use crate::infer::head::BLANK;
 use crate::infer::together::Together;
 
@@ -109,7 +110,7 @@ impl Against {
         if answers.is_empty() {
             return None;
         }
-        let together = Together::of(answers.iter().map(|it| (&**it, 1.0)), Some(0));
+        let together = Together::of(answers.iter().map(|it| (&**it, Closeness::default())), Some(0));
         let answer = together.answer(Some(0))?;
         let probability = |it: usize| f64::from(together.probability(it, Some(0)));
         let name = self.classes[answer].clone();

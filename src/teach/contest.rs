@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::Modality;
 use crate::infer::both::fused;
+use crate::infer::closeness::Closeness;
 use crate::infer::learned::{Answer, Learned};
 use crate::infer::space::kind;
 use crate::infer::together::Together;
@@ -123,7 +124,7 @@ impl<'a> Serving<'a> {
                 }
                 (probabilities, answer.closeness)
             };
-            let placed: Vec<(Vec<f32>, f32)> = answers.iter().map(placed).collect();
+            let placed: Vec<(Vec<f32>, Closeness)> = answers.iter().map(placed).collect();
             Together::of(placed.iter().map(|it| (&*it.0, it.1)), taught.blank())
         };
         let first = views().map(|it| self.learned.answer(&it.features, kind(it.modality, it.view)));

@@ -8,13 +8,10 @@ use super::both::{FittedBoth, both};
 use super::directions;
 use super::folds::folds;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets};
+use super::recipe::{Choice, OutOfFold, choose, offsets, shares};
 use super::strangers::{Border, border};
 use super::taught::Taught;
 use super::whitened::Scatter;
-
-/// Events of a class below which nothing can be learned of how it is told best.
-const FEW_EVENTS: usize = 3;
 
 /// Why there is no head.
 #[derive(Debug, thiserror::Error)]
@@ -107,18 +104,18 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     let recipe = choice.recipe;
     let whitened = Scatter::of(&samples).whitened(recipe.shrinkage)?;
     let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
-    let share = |n: &usize| if *n < FEW_EVENTS { Recipe::PRIOR.share as f32 } else { recipe.share as f32 };
     let rows = |it: &faer::Mat<f64>| -> Vec<f32> {
         (0..it.nrows()).flat_map(|i| it.row(i).iter().map(|x| *x as f32)).collect()
     };
     let learned = Learned {
+        blank: taught.blank().is_some(),
         whitening: rows(&whitened.whitening),
         means: rows(&whitened.means),
         sharpness: recipe.cosine_scale as f32,
         weights: logistic.weights(),
         bias: logistic.bias(),
-        shares: taught.n_events().iter().map(share).collect(),
-        offsets: offsets(&taught.n_events()),
+        shares: shares(recipe.share, &taught.n_events()),
+        offsets: offsets(&recipe, &taught.n_events(), taught.blank()),
         space,
     };
     let border = border(taught, &samples, &choice, &logistic)?;

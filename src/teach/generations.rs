@@ -47,7 +47,7 @@ const TRAINED: &str = "trained.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A generation cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 use faer::Mat;
 use serde::{Deserialize, Serialize};
 
+use crate::infer::closeness::{Closeness, lead};
 use crate::infer::learned::mixed;
 use crate::infer::together::Together;
 use crate::infer::vector::softmax;
@@ -26,26 +27,40 @@ pub struct Recipe {
     pub ridge: f64,
     /// What the logistic regression says, 0..=1; the rest is the cosine's.
     pub share: f64,
+    /// What is added to the log-probability of `blank`. An event is blank only where none of its candidates looks like
+    /// anything, and the more there are, the likelier one does by chance.
+    pub blank: f64,
 }
 
 impl Recipe {
     /// What is right before anything is known, and stays so until cross-validation shows better by a standard error.
     /// Chosen on the first half of a real trail camera's season, of which no later frame was looked at.
-    pub const PRIOR: Recipe = Recipe { shrinkage: 0.6, cosine_scale: 10.0, ridge: 3e-5, share: 0.5 };
+    pub const PRIOR: Recipe = Recipe { shrinkage: 0.6, cosine_scale: 10.0, ridge: 3e-5, share: 0.5, blank: 1.0 };
 
     const SHRINKAGES: [f64; 5] = [0.1, 0.3, 0.6, 0.9, 1.0];
     const COSINE_SCALES: [f64; 3] = [5.0, 10.0, 20.0];
     /// Falling: each fit starts from the one before.
     const RIDGES: [f64; 4] = [1e-3, 2e-4, 3e-5, 5e-6];
     const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+    const BLANKS: [f64; 5] = [0.0, 1.0, 2.0, 3.0, 4.0];
+}
+
+/// Events of a class below which nothing can be learned of how it is told best.
+const FEW_EVENTS: usize = 3;
+
+/// How much the logistic regression says of each class: of one or two events nothing, as it is right from many on.
+pub fn shares(share: f64, n_events: &[usize]) -> Vec<f32> {
+    n_events.iter().map(|&n| if n < FEW_EVENTS { 0.0 } else { share as f32 }).collect()
 }
 
 /// What a class of few events gets added to its log-probability: the mean of one or two events is further from the next
-/// one than that of many, for no fault of the animal's. With ln(1 + 3 ÷ events) a class of which only one event was taught,
-/// out of five on a real trail camera's first half season that had many, was named in .80 of its other events and not in
-/// .68; the others lost a point of .81.
-pub fn offsets(n_events: &[usize]) -> Vec<f32> {
-    n_events.iter().map(|&n| if n == 0 { 0.0 } else { (3.0 / n as f32).ln_1p() }).collect()
+/// one than that of many, for no fault of the animal's. With ln(1 + ½ ÷ events), and [no word](shares) of the regression,
+/// a class of which only one event was taught, out of six on a real trail camera's first half season that had more, was
+/// named in .73 of its other events and not in .69, and all others in .81 instead of .80.
+pub fn offsets(recipe: &Recipe, n_events: &[usize], blank: Option<usize>) -> Vec<f32> {
+    let of_blank = |class: usize| if Some(class) == blank { recipe.blank as f32 } else { 0.0 };
+    let of = |(class, &n): (usize, &usize)| if n == 0 { 0.0 } else { (0.5 / n as f32).ln_1p() + of_blank(class) };
+    n_events.iter().enumerate().map(of).collect()
 }
 
 /// What is tried to make answers as often right as they say.
@@ -77,13 +92,13 @@ pub struct Choice {
 struct Trials {
     cosines: Vec<Mat<f64>>,
     logits: Vec<Mat<f64>>,
-    /// `[classes]`.
-    offsets: Vec<f32>,
+    tally: Tally,
 }
 
-/// Chooses by the loss of whole events, in turn: the cosine alone, the regression alone, then how much of each.
+/// Chooses by the loss of whole events, in turn: the cosine alone, the regression alone, how much of each, and when an event
+/// is blank.
 pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Result<Choice, FitError> {
-    let trials = Trials::run(samples, folds, offsets(&taught.n_events()))?;
+    let trials = Trials::run(samples, folds, Tally::of(taught))?;
     let trial = |recipe: Recipe| {
         let answers = trials.answers(&recipe);
         Trial::of(taught, samples, folds, recipe, &answers)
@@ -98,7 +113,8 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
     });
     let near = best(cosines.collect());
     let likely = best(Recipe::RIDGES.map(|ridge| Recipe { ridge, share: 1.0, ..near }).to_vec());
-    let found = trial(best(Recipe::SHARES.map(|share| Recipe { share, ..likely }).to_vec()));
+    let mixed = best(Recipe::SHARES.map(|share| Recipe { share, ..likely }).to_vec());
+    let found = trial(best(Recipe::BLANKS.map(|blank| Recipe { blank, ..mixed }).to_vec()));
     let prior = trial(Recipe::PRIOR);
     let chosen = if prior.losses.is_as_good_as(&found.losses) { prior } else { found };
     Ok(Choice {
@@ -139,7 +155,7 @@ impl Fold {
 }
 
 impl Trials {
-    fn run(samples: &Samples, folds: &[Option<usize>], offsets: Vec<f32>) -> Result<Trials, FitError> {
+    fn run(samples: &Samples, folds: &[Option<usize>], tally: Tally) -> Result<Trials, FitError> {
         let (n, n_classes) = (samples.class.len(), samples.n_classes);
         let all = Moments::of(samples);
         let done = side_by_side(N_FOLDS, |fold| {
@@ -148,7 +164,7 @@ impl Trials {
         });
         let zeros = |n_settings: usize| vec![Mat::<f64>::zeros(n, n_classes); n_settings];
         let mut trials =
-            Trials { cosines: zeros(Recipe::SHRINKAGES.len()), logits: zeros(Recipe::RIDGES.len()), offsets };
+            Trials { cosines: zeros(Recipe::SHRINKAGES.len()), logits: zeros(Recipe::RIDGES.len()), tally };
         for fold in done {
             let Some(fold) = fold? else { continue };
             trials.cosines.iter_mut().zip(&fold.cosines).for_each(|(to, from)| put(to, &fold.asked, from));
@@ -158,11 +174,25 @@ impl Trials {
     }
 
     /// Probabilities of each sample's classes.
-    fn answers(&self, recipe: &Recipe) -> Vec<(Vec<f32>, f32)> {
+    fn answers(&self, recipe: &Recipe) -> Vec<(Vec<f32>, Closeness)> {
         let place = |all: &[f64], it: f64| all.iter().position(|x| *x == it).unwrap_or(0);
         let cosines = &self.cosines[place(&Recipe::SHRINKAGES, recipe.shrinkage)];
         let logits = &self.logits[place(&Recipe::RIDGES, recipe.ridge)];
-        answers_of(recipe, cosines, logits, &self.offsets)
+        answers_of(recipe, cosines, logits, &self.tally)
+    }
+}
+
+/// What a head was taught: how much of it decides how its answers are made of scores.
+pub(super) struct Tally {
+    /// `[classes]`; 0 for those that it was never taught.
+    pub(super) n_events: Vec<usize>,
+    /// The place of `blank`.
+    pub(super) blank: Option<usize>,
+}
+
+impl Tally {
+    fn of(taught: &Taught) -> Tally {
+        Tally { n_events: taught.n_events(), blank: taught.blank() }
     }
 }
 
@@ -171,17 +201,22 @@ pub(super) fn answers_of(
     recipe: &Recipe,
     cosines: &Mat<f64>,
     logits: &Mat<f64>,
-    offsets: &[f32],
-) -> Vec<(Vec<f32>, f32)> {
-    let shares = vec![recipe.share as f32; cosines.ncols()];
+    tally: &Tally,
+) -> Vec<(Vec<f32>, Closeness)> {
+    let Tally { n_events, blank } = tally;
+    let (shares, offsets) = (shares(recipe.share, n_events), offsets(recipe, n_events, *blank));
     let row = |of: &Mat<f64>, i: usize, scale: f64| -> Vec<f32> {
         let mut row: Vec<f32> = of.row(i).iter().map(|it| (scale * it) as f32).collect();
         softmax(&mut row);
         row
     };
     let answer = |i: usize| {
-        let closeness = cosines.row(i).iter().copied().fold(-1.0, f64::max) as f32;
-        (mixed(&row(cosines, i, recipe.cosine_scale), &row(logits, i, 1.0), &shares, offsets), closeness)
+        let known = (0..n_events.len()).filter(|&class| n_events[class] > 0 && Some(class) != *blank);
+        let closeness = Closeness {
+            cosine: cosines.row(i).iter().copied().fold(-1.0, f64::max) as f32,
+            lead: lead(known.map(|class| logits[(i, class)] as f32)),
+        };
+        (mixed(&row(cosines, i, recipe.cosine_scale), &row(logits, i, 1.0), &shares, &offsets), closeness)
     };
     (0..cosines.nrows()).map(answer).collect()
 }
@@ -205,7 +240,7 @@ impl Trial {
         samples: &Samples,
         folds: &[Option<usize>],
         recipe: Recipe,
-        answers: &[(Vec<f32>, f32)],
+        answers: &[(Vec<f32>, Closeness)],
     ) -> Trial {
         let mut of_event: Vec<Vec<usize>> = vec![Vec::new(); taught.events.len()];
         samples.event.iter().enumerate().for_each(|(i, &event)| of_event[event].push(i));
@@ -311,7 +346,7 @@ pub fn cross_answers(
         }
         let cosines = Scatter::of(&fitted).whitened(recipe.shrinkage)?.cosines(&asked.x);
         let logits = Logistic::fit(&fitted, recipe.ridge, None, Care::Trial).scores(&asked.x);
-        let answers = answers_of(recipe, &cosines, &logits, &offsets(&taught.n_events()));
+        let answers = answers_of(recipe, &cosines, &logits, &Tally::of(taught));
         Ok(by_event(&asked, &answers, taught.blank()))
     });
     let mut out_of_fold = Vec::new();
@@ -323,7 +358,7 @@ pub fn cross_answers(
 }
 
 /// What the answers of samples say together, event by event; those of one event stand side by side.
-pub(super) fn by_event(samples: &Samples, answers: &[(Vec<f32>, f32)], blank: Option<usize>) -> Vec<OutOfFold> {
+pub(super) fn by_event(samples: &Samples, answers: &[(Vec<f32>, Closeness)], blank: Option<usize>) -> Vec<OutOfFold> {
     let mut from = 0;
     let events = samples.event.chunk_by(|a, b| a == b).map(|own| {
         let its = &answers[from..from + own.len()];

@@ -7,7 +7,7 @@ use crate::infer::unknown::Unknown;
 
 use super::fit::FitError;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, Recipe, answers_of, by_event, offsets};
+use super::recipe::{Choice, OutOfFold, Recipe, Tally, answers_of, by_event};
 use super::score::auroc;
 use super::side_by_side::side_by_side;
 use super::taught::{Samples, Taught};
@@ -16,8 +16,10 @@ use super::whitened::Moments;
 /// Share of the events of known species that may be called unknown.
 pub const FALSE_REJECTS: f64 = 0.05;
 /// What holds while there is nothing to learn it from.
-const PRIOR: Unknown = Unknown { of_distance: 4.0, of_doubt: 1.0, of_second: 0.0, threshold: 3.5 };
-/// Penalty of the two weights: they are few, and what they are fitted on is many events.
+const PRIOR: Unknown = Unknown { of_distance: 4.0, of_doubt: 1.0, of_lead: 0.0, of_second: 0.0, threshold: 3.5 };
+/// How many signs of a stranger there are.
+const N_SIGNS: usize = 4;
+/// Penalty of their weights: they are few, and what they are fitted on is many events.
 const RIDGE: f64 = 1e-3;
 
 /// Where unknown begins, and how well that tells strangers.
@@ -95,7 +97,7 @@ pub fn strangers(
         Some(logistic) => logistic.clone(),
         None => Logistic::fit(&samples, recipe.ridge, None, Care::Trial),
     };
-    let (all, offsets) = (Moments::of(&samples), offsets(&n_events));
+    let all = Moments::of(&samples);
     let of_class = side_by_side(classes.len(), |i| -> Result<Vec<OutOfFold>, FitError> {
         let is_of = |sample: usize| taught.events[samples.event[sample]].class == classes[i];
         let (rest, asked) = (samples.only(|i| !is_of(i)), samples.only(is_of));
@@ -103,7 +105,9 @@ pub fn strangers(
         let cosines = scatter.whitened(recipe.shrinkage)?.cosines(&asked.x);
         let start = logistic.without(classes[i]);
         let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
-        Ok(by_event(&asked, &answers_of(recipe, &cosines, &logits, &offsets), blank))
+        let mut tally = Tally { n_events: n_events.clone(), blank };
+        tally.n_events[classes[i]] = 0;
+        Ok(by_event(&asked, &answers_of(recipe, &cosines, &logits, &tally), blank))
     });
     let mut strangers = Vec::new();
     for it in of_class {
@@ -115,12 +119,12 @@ pub fn strangers(
 /// The weights that tell strangers from known events best.
 fn weighed(known: &[Point], strangers: &[Point]) -> Unknown {
     let all: Vec<(&Point, usize)> = known.iter().map(|it| (it, 0)).chain(strangers.iter().map(|it| (it, 1))).collect();
-    let x = Mat::from_fn(all.len(), 3, |i, j| f64::from(all[i].0.together.signs()[j]));
+    let x = Mat::from_fn(all.len(), N_SIGNS, |i, j| f64::from(all[i].0.together.signs()[j]));
     let class: Vec<usize> = all.iter().map(|it| it.1).collect();
     let weight: Vec<f64> = all.iter().map(|it| it.0.weight).collect();
     let samples = Samples { x, event: (0..class.len()).collect(), class, weight, n_classes: 2 };
     let weights = Logistic::fit(&samples, RIDGE, None, Care::Final).weights();
     // Nothing is the less strange for being further away, or less sure.
-    let of = |sign: usize| (weights[3 + sign] - weights[sign]).max(0.0);
-    Unknown { of_distance: of(0), of_doubt: of(1), of_second: of(2), threshold: 0.0 }
+    let of = |sign: usize| (weights[N_SIGNS + sign] - weights[sign]).max(0.0);
+    Unknown { of_distance: of(0), of_doubt: of(1), of_lead: of(2), of_second: of(3), threshold: 0.0 }
 }

@@ -28,7 +28,7 @@ use super::trial::relapse;
 use super::waiting::Seen;
 
 /// The recipes that this program knows, and how it chooses: another of these makes another head of the same labels.
-const METHOD: &str = "eyeshine head 2";
+const METHOD: &str = "eyeshine head 3";
 
 /// A training came to nothing.
 #[derive(Debug, thiserror::Error)]

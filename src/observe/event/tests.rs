@@ -5,6 +5,7 @@ use image::RgbImage;
 use super::*;
 use crate::capture::picture::Picture;
 use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look};
+use crate::infer::closeness::Closeness;
 use crate::infer::contract::NetworkClass;
 use crate::infer::head::{Head, Opinion};
 use crate::infer::novelty::Novelty;
@@ -78,7 +79,7 @@ impl Script {
                     probabilities: probabilities.to_vec().into(),
                     guess: None,
                     log_odds: 0.0,
-                    closeness: 1.0,
+                    closeness: Closeness::default(),
                     second: None,
                 }),
             });

@@ -154,7 +154,8 @@ fn sane(manifest: &Manifest, weights: &Weights, dimension: usize) -> Result<(), 
         let found = space.dimension;
         return Err(format!("it takes vectors of {found} numbers, and the featurizer's have {dimension}"));
     }
-    let words = |sharpness: f32, it: &Unknown| [sharpness, it.of_distance, it.of_doubt, it.of_second, it.threshold];
+    let words =
+        |sharpness: f32, it: &Unknown| [sharpness, it.of_distance, it.of_doubt, it.of_lead, it.of_second, it.threshold];
     let first = words(manifest.sharpness, &manifest.unknown);
     let second = manifest.second.iter().flat_map(|it| [it.share].into_iter().chain(words(it.sharpness, &it.unknown)));
     let sharp = manifest.second.iter().map(|it| it.sharpness).chain([manifest.sharpness]).all(|it| it > 0.0);

@@ -9,6 +9,7 @@ use crate::teach::judge::Decision;
 pub(super) fn learned() -> Learned {
     let space = Space { means: vec![0.5; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dimension: 3 };
     Learned {
+        blank: true,
         space,
         whitening: vec![1.0, 0.0, 0.5, 1.0],
         means: vec![1.0, 0.0, 0.0, 1.0],
@@ -31,7 +32,7 @@ pub(super) fn manifest(decision: Decision) -> Manifest {
         classes: vec![class("blank"), class("fox")],
         recipe: Recipe::PRIOR,
         sharpness: 1.25,
-        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_second: 0.0, threshold: 3.0 },
+        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_lead: 0.5, of_second: 0.0, threshold: 3.0 },
         second: None,
         unknown_auroc: None,
         held_out: None,

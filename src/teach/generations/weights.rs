@@ -3,6 +3,7 @@
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::infer::head::BLANK;
 use crate::infer::learned::Learned;
 use crate::infer::space::{N_KINDS, Space};
 
@@ -40,9 +41,8 @@ impl Weights {
 
     pub(super) fn from_bytes(bytes: &[u8], manifest: &Manifest) -> Result<Weights, String> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let n = manifest.classes.len();
-        let second = manifest.second.as_ref().map(|_| learned(&tensors, SECOND, n)).transpose()?;
-        Ok(Weights { first: learned(&tensors, "", n)?, second })
+        let second = manifest.second.as_ref().map(|_| learned(&tensors, SECOND, manifest)).transpose()?;
+        Ok(Weights { first: learned(&tensors, "", manifest)?, second })
     }
 
     /// Every list of numbers.
@@ -74,7 +74,8 @@ fn tensors(prefix: &str, learned: &Learned) -> Vec<(String, Vec<usize>, Vec<u8>)
     all.into_iter().map(named).collect()
 }
 
-fn learned(tensors: &SafeTensors<'_>, prefix: &str, n: usize) -> Result<Learned, String> {
+fn learned(tensors: &SafeTensors<'_>, prefix: &str, manifest: &Manifest) -> Result<Learned, String> {
+    let n = manifest.classes.len();
     let tensor = |name: &str| tensors.tensor(&format!("{prefix}{name}")).map_err(|error| error.to_string());
     let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, String> {
         let tensor = tensor(name)?;
@@ -87,6 +88,7 @@ fn learned(tensors: &SafeTensors<'_>, prefix: &str, n: usize) -> Result<Learned,
     let basis = tensor("space.basis")?;
     let [k, dimension] = *basis.shape() else { return Err(format!("{prefix}space.basis has other than two sides")) };
     Ok(Learned {
+        blank: manifest.classes.first().is_some_and(|it| &*it.class.name == BLANK),
         space: Space {
             means: read("space.means", &[N_KINDS, dimension])?,
             basis: read("space.basis", &[k, dimension])?,
