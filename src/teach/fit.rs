@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::infer::learned::Learned;
+use crate::infer::space::Space;
 
 use super::both::{FittedBoth, both};
 use super::directions;
@@ -10,7 +11,7 @@ use super::folds::folds;
 use super::logistic::{Care, Logistic};
 use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets};
 use super::strangers::{Border, border};
-use super::taught::Taught;
+use super::taught::{Samples, Taught};
 use super::whitened::Scatter;
 
 /// Events of a class below which nothing can be learned of how it is told best.
@@ -104,14 +105,41 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     let space = directions::space(taught)?;
     let samples = taught.samples(&space);
     let choice = choose(taught, &samples, &folds(taught))?;
-    let recipe = choice.recipe;
-    let whitened = Scatter::of(&samples).whitened(recipe.shrinkage)?;
+    let logistic = Logistic::fit(&samples, choice.recipe.ridge, None, Care::Final);
+    let border = border(taught, &samples, &choice, &logistic)?;
+    let learned = learned(taught, space, &samples, &choice.recipe, &logistic)?;
+    Ok(Alone { learned, choice, border })
+}
+
+/// What cross-validation finds, without the head that would come of it.
+pub fn cross_validated(taught: &Taught) -> Result<Choice, FitError> {
+    check(taught)?;
+    let samples = taught.samples(&directions::space(taught)?);
+    choose(taught, &samples, &folds(taught))
+}
+
+/// A head of a recipe that was found before.
+pub fn by_recipe(taught: &Taught, recipe: &Recipe) -> Result<Learned, FitError> {
+    check(taught)?;
+    let space = directions::space(taught)?;
+    let samples = taught.samples(&space);
     let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
+    learned(taught, space, &samples, recipe, &logistic)
+}
+
+fn learned(
+    taught: &Taught,
+    space: Space,
+    samples: &Samples,
+    recipe: &Recipe,
+    logistic: &Logistic,
+) -> Result<Learned, FitError> {
+    let whitened = Scatter::of(samples).whitened(recipe.shrinkage)?;
     let share = |n: &usize| if *n < FEW_EVENTS { Recipe::PRIOR.share as f32 } else { recipe.share as f32 };
     let rows = |it: &faer::Mat<f64>| -> Vec<f32> {
         (0..it.nrows()).flat_map(|i| it.row(i).iter().map(|x| *x as f32)).collect()
     };
-    let learned = Learned {
+    Ok(Learned {
         whitening: rows(&whitened.whitening),
         means: rows(&whitened.means),
         sharpness: recipe.cosine_scale as f32,
@@ -120,9 +148,7 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
         shares: taught.n_events().iter().map(share).collect(),
         offsets: offsets(&taught.n_events()),
         space,
-    };
-    let border = border(taught, &samples, &choice, &logistic)?;
-    Ok(Alone { learned, choice, border })
+    })
 }
 
 fn check(taught: &Taught) -> Result<(), FitError> {
