@@ -1,4 +1,7 @@
-//! `eyeshine eval`: how right the head that serves is on a table of labelled pictures. Writes nothing.
+//! `eyeshine eval`: how right the head that serves is on a table of labelled pictures; with `--report`, whether transfer is
+//! right for such pictures at all. Writes nothing.
+
+pub mod report;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -29,13 +32,18 @@ use crate::teach::score::{Evaluation, Scored, evaluate};
 #[derive(Debug, clap::Args)]
 pub struct Asked {
     /// The table.
-    table: PathBuf,
+    #[arg(required_unless_present = "report")]
+    table: Option<PathBuf>,
     /// Folder that its paths are relative to; else its own.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// The task.
     #[arg(long, default_value = "species")]
     task: String,
+    /// Is transfer right here? What the features are worth on these pictures, cross-validated, whatever head serves: on those
+    /// of the table, else on all labelled pictures that are kept.
+    #[arg(long, conflicts_with = "against")]
+    report: bool,
     /// Another program's answers to the same pictures, in MegaDetector's batch format: scored beside the head's.
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
@@ -65,8 +73,12 @@ struct Other {
 
 /// Scores the head that serves; `gate` holds the gate's settings. Whether every picture could be read.
 pub fn eval(config: &Config, gate: &CameraConfig, asked: &Asked) -> anyhow::Result<bool> {
-    let Asked { table, root, task, against, json } = asked;
+    let Asked { table, root, task, report, against, json } = asked;
     known(config, task)?;
+    if *report {
+        return report::report(config, gate, table.as_deref(), root.as_deref(), task, *json);
+    }
+    let table = table.as_ref().context("no table")?;
     let against = against.as_deref().map(|it| Against::read(it).map(|read| (it, read))).transpose()?;
     let bursts = label_file::read(table, &config.teach.tasks)?;
     let root = root.as_deref().or(table.parent()).unwrap_or(Path::new("")).to_path_buf();

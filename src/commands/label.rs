@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use crossbeam_channel::bounded;
 
 use crate::config::{CameraConfig, Config};
 use crate::domain::{Keepsake, View};
@@ -18,6 +17,7 @@ use crate::infer::second::Second;
 use crate::observe::store::{Imported, ImportedEvent, ImportedFrame, Store};
 use crate::teach::label_file::{self, LabelledBurst};
 use crate::teach::pictures::{Eyes, Looked, Seen, look_through};
+use crate::teach::side_by_side::handed_out;
 
 /// What a crop is worth against its whole picture, where more is kept than there is room for.
 const CROP_SCORE: f32 = 0.9;
@@ -80,40 +80,13 @@ pub(super) fn look_through_all(
 ) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, |it| it.get());
     let workers = if config.featurizer.workers == 0 { cores } else { config.featurizer.workers };
-    let (asked_in, asked) = bounded::<LabelledBurst>(workers);
-    let (looked_in, looked) = bounded(workers);
     let (to_teach, known) = (known.is_some(), known.unwrap_or(&|_| false));
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            let (asked, looked_in) = (asked.clone(), looked_in.clone());
-            scope.spawn(move || {
-                let mut eyes = match eyes(config, models, to_teach) {
-                    Ok(eyes) => eyes,
-                    Err(error) => return drop(looked_in.send(Err(error))),
-                };
-                for burst in asked {
-                    let gate = CameraConfig { name: burst.camera.as_str().into(), ..gate.clone() };
-                    let looked: Result<Looked, FeaturizerError> = look_through(&burst, root, &gate, &mut eyes, known);
-                    if looked_in.send(looked.map(|it| (burst, it))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop((asked, looked_in));
-        scope.spawn(move || {
-            for burst in bursts {
-                if asked_in.send(burst).is_err() {
-                    return;
-                }
-            }
-        });
-        for it in looked {
-            let (burst, looked) = it?;
-            then(burst, looked)?;
-        }
-        Ok(())
-    })
+    let look = |eyes: &mut Eyes, burst: LabelledBurst| -> Result<(LabelledBurst, Looked), FeaturizerError> {
+        let gate = CameraConfig { name: burst.camera.as_str().into(), ..gate.clone() };
+        let looked = look_through(&burst, root, &gate, eyes, known)?;
+        Ok((burst, looked))
+    };
+    handed_out(workers, bursts, || eyes(config, models, to_teach), look, |(burst, looked)| then(burst, looked))
 }
 
 fn eyes(config: &Config, models: &Models, to_teach: bool) -> Result<Eyes, FeaturizerError> {

@@ -19,6 +19,7 @@ use crate::infer::preprocess::Inputs;
 use crate::infer::queue::{Batch, Looks};
 use crate::infer::runtime::Runtime;
 use crate::infer::session;
+use crate::infer::untrained::untrained;
 use crate::metrics::{Failed, Metrics};
 
 /// The featurizer cannot start, or cannot run what it was given.
@@ -50,8 +51,27 @@ impl Featurizer {
     /// Opens the network, holds it to its contract, and warms it up with every batch size up to `max_batch` (at least
     /// 1): from then on its memory stays as it is.
     pub fn open(runtime: &Runtime, contract: Arc<Contract>, max_batch: usize) -> Result<Featurizer, FeaturizerError> {
-        let max_batch = max_batch.max(1);
         let session = session::open(runtime, &contract)?;
+        Featurizer::warm(session, contract, max_batch)
+    }
+
+    /// Opens a network of the contract's build that has learned nothing, see [`untrained`](crate::infer::untrained): what
+    /// it says is worth as little as its weights, which a seed draws.
+    pub fn open_untrained(
+        runtime: &Runtime,
+        contract: Arc<Contract>,
+        max_batch: usize,
+        seed: u64,
+    ) -> Result<Featurizer, FeaturizerError> {
+        let refuse = |why: String| contract.refuse("featurizer.file", format!("{}: {why}", contract.file().display()));
+        let network = std::fs::read(contract.file()).map_err(|error| refuse(error.to_string()))?;
+        let network = untrained(&network, seed).map_err(|error| refuse(error.to_string()))?;
+        let session = session::open_bytes(runtime, &contract, &network)?;
+        Featurizer::warm(session, contract, max_batch)
+    }
+
+    fn warm(session: Session, contract: Arc<Contract>, max_batch: usize) -> Result<Featurizer, FeaturizerError> {
+        let max_batch = max_batch.max(1);
         let inputs = Inputs::new(&contract.input, max_batch);
         let mut it = Featurizer { contract, session, inputs, max_batch };
         let blank = vec![0.0; it.contract.input.len() * max_batch];

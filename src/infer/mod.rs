@@ -10,6 +10,7 @@ pub mod queue;
 pub mod order;
 
 pub mod featurizer;
+pub mod untrained;
 
 pub mod second;
 

@@ -66,6 +66,18 @@ impl Contracts {
     }
 }
 
+/// Every contract of the folder, by name; those that cannot be used say why.
+pub fn installed(config: &ModelsConfig) -> Result<Vec<Result<Contract, ContractError>>, ModelsError> {
+    let dir = folder(&config.dir)?;
+    let read = |source| ContractError::Read { path: dir.display().to_string(), source };
+    let mut names: Vec<String> = std::fs::read_dir(&dir)
+        .map_err(read)?
+        .filter_map(|it| Some(it.ok()?.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names.iter().map(|it| Contract::load(&dir, it)).collect())
+}
+
 fn second(config: &ModelsConfig, dir: &Path) -> Result<Option<Contract>, ContractError> {
     (!config.second.is_empty()).then(|| Contract::load(dir, &config.second)).transpose()
 }

@@ -12,7 +12,16 @@ use crate::infer::runtime::Runtime;
 ///
 /// What it declares may leave sizes open: the featurizer's first run shows the rest.
 pub fn open(runtime: &Runtime, contract: &Contract) -> Result<Session, ContractError> {
-    let session = build(runtime, contract).map_err(|error| {
+    checked(contract, build(runtime, contract, None))
+}
+
+/// Opens in the same way what stands in memory: a network of the contract's build.
+pub fn open_bytes(runtime: &Runtime, contract: &Contract, network: &[u8]) -> Result<Session, ContractError> {
+    checked(contract, build(runtime, contract, Some(network)))
+}
+
+fn checked(contract: &Contract, session: ort::Result<Session>) -> Result<Session, ContractError> {
+    let session = session.map_err(|error| {
         let why =
             format!("{}: ONNX Runtime cannot load it: {error}; `make setup` makes it anew", contract.file().display());
         contract.refuse("featurizer.file", why)
@@ -47,7 +56,7 @@ pub(crate) fn wrong_width(contract: &Contract, field: &str, found: usize, wanted
 }
 
 // Apart, because ort's builder errors carry the builder and convert to nothing but ort's own.
-fn build(runtime: &Runtime, contract: &Contract) -> ort::Result<Session> {
+fn build(runtime: &Runtime, contract: &Contract, network: Option<&[u8]>) -> ort::Result<Session> {
     // One thread and no spinning: the pool has a session a core, and an always-on box must not heat while nothing moves.
     let mut builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -59,7 +68,10 @@ fn build(runtime: &Runtime, contract: &Contract) -> ort::Result<Session> {
     if lacks_vnni() && !contract.featurizer.overflow_free {
         builder = builder.with_precise_qmm()?;
     }
-    builder.commit_from_file(contract.file())
+    match network {
+        Some(network) => builder.commit_from_memory(network),
+        None => builder.commit_from_file(contract.file()),
+    }
 }
 
 /// Whether ONNX Runtime multiplies uint8 by int8 with x86's `vpmaddubsw`, which saturates sums of two products at 16

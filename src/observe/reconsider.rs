@@ -137,10 +137,15 @@ fn put(best: &mut Vec<Keepsake>, new: &Keepsake, most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::unbounded;
     use jiff::Timestamp;
 
     use super::*;
-    use crate::observe::store::fixture::{keepsake, noise};
+    use crate::config::load::{self, Overrides};
+    use crate::infer::contract::Contract;
+    use crate::infer::models::Models;
+    use crate::infer::tiny;
+    use crate::observe::store::fixture::{frame, keepsake, noise, update};
 
     #[test]
     fn what_there_is_of_the_best_frames_is_kept() {
@@ -154,5 +159,44 @@ mod tests {
         }
         let kept: Vec<(u64, f32)> = best.iter().map(|it| (it.frame.number, it.score)).collect();
         assert_eq!(kept, [(2, 0.9), (2, 0.3), (4, 0.6)]);
+    }
+
+    #[test]
+    fn what_the_second_cannot_look_at_goes_on_as_it_came_and_is_counted() {
+        // Means are indices into a table of 200: brighter pictures make the run fail.
+        let dir = tempfile::tempdir().unwrap();
+        tiny::write(dir.path(), Some(200));
+        let plain = tiny::CONTRACT.replace(
+            "mean = [0.0, 10.0, 20.0]\nstd = [1.0, 2.0, 4.0]",
+            "mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]",
+        );
+        std::fs::write(dir.path().join("tiny.toml"), plain).unwrap();
+        let contract = Arc::new(Contract::load(dir.path(), "tiny").unwrap());
+        let second = Some(Arc::clone(&contract));
+        let second = Second::open(&Models { runtime: tiny::runtime(), contract, second }).unwrap().unwrap();
+        let config = load::load(None, Overrides::default()).unwrap();
+        let metrics = Metrics::new();
+        let ((input, asked), (output, done)) = (unbounded(), unbounded());
+        let ending = Arc::new(AtomicBool::new(false));
+        let stage = spawn(second, &config, Pace::RealTime, asked, output, ending, Arc::clone(&metrics)).unwrap();
+        let ended = |grey: u8| {
+            let mut it = update(Change::Ended, "fox", 0);
+            it.keepsakes = vec![keepsake(&frame(64, 64, [grey; 3]), 0.9)];
+            it
+        };
+        let (bright, dim) = (ended(230), ended(100));
+        input.send(bright.clone()).unwrap();
+        input.send(dim.clone()).unwrap();
+        drop(input);
+        stage.join().unwrap();
+        let came: Vec<EventUpdate> = done.iter().collect();
+        assert_eq!(came.len(), 2, "nothing is lost");
+        assert_eq!(came[0].event, bright.event);
+        let ids = |it: &EventUpdate| it.keepsakes.iter().map(|it| it.id).collect::<Vec<_>>();
+        assert_eq!((ids(&came[0]), ids(&came[1])), (ids(&bright), ids(&dim)));
+        assert!(came[0].keepsakes[0].embedding.second.is_none(), "it has seen nothing of it");
+        assert_eq!(came[1].keepsakes[0].embedding.second.as_ref().unwrap().features[..], [100.0; 3]);
+        let count = |outcome: &str| metrics.second_events.with_label_values(&[outcome]).get();
+        assert_eq!((count("failed"), count("seen"), count("skipped")), (1, 1, 0));
     }
 }

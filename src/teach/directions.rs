@@ -3,11 +3,11 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 
-use crate::infer::space::{N_KINDS, Space, kind};
+use crate::infer::space::{N_KINDS, Space};
 
 use super::fit::FitError;
 use super::side_by_side::side_by_side;
-use super::taught::{Taught, weights};
+use super::taught::{Lesson, Taught};
 
 /// Directions kept, at most: more than 256 gave nothing on real frames, and each costs time in every frame.
 const MAX_DIRECTIONS: usize = 256;
@@ -23,24 +23,13 @@ const PANEL: usize = 160;
 /// The space of what was taught: a function of its vectors and events, and not of its classes' names.
 pub fn space(taught: &Taught) -> Result<Space, FitError> {
     let dimension = taught.dimension;
-    let (mut vectors, mut kinds, mut event, mut class) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (i, it) in taught.events.iter().enumerate() {
-        for frame in &it.frames {
-            for view in &frame.views {
-                vectors.push(&view.features);
-                kinds.push(kind(view.modality, view.view));
-                event.push(i);
-                class.push(frame.class);
-            }
-        }
-    }
-    let weight = weights(&event, &class);
-    let mut space = Space { means: means(dimension, &vectors, &kinds, &weight), basis: Vec::new(), dimension };
-    let n = vectors.len();
+    let lessons = taught.lessons();
+    let mut space = Space { means: means(dimension, &lessons), basis: Vec::new(), dimension };
+    let n = lessons.len();
     // A vector a column.
     let mut x = Mat::<f32>::zeros(dimension, n);
     for i in 0..n {
-        let (centred, weight) = (space.centred(vectors[i], kinds[i]), weight[i].sqrt() as f32);
+        let (centred, weight) = (space.centred(lessons[i].features, lessons[i].kind), lessons[i].weight.sqrt() as f32);
         (0..dimension).for_each(|j| x[(j, i)] = weight * centred[j]);
     }
     // Directions of the smaller of both products: the larger one has the same ones, and nothing more.
@@ -82,12 +71,12 @@ fn product(x: MatRef<'_, f32>) -> Mat<f64> {
 }
 
 /// `[N_KINDS][dimension]`: each kind's own mean as far as events speak for it, else that of all.
-fn means(dimension: usize, vectors: &[&Vec<f32>], kinds: &[usize], weight: &[f64]) -> Vec<f32> {
+fn means(dimension: usize, lessons: &[Lesson<'_>]) -> Vec<f32> {
     let mut sums = vec![vec![0.0f64; dimension]; N_KINDS];
     let mut totals = [0.0f64; N_KINDS];
-    for ((vector, &kind), weight) in vectors.iter().zip(kinds).zip(weight) {
+    for &Lesson { kind, features, weight, .. } in lessons {
         totals[kind] += weight;
-        sums[kind].iter_mut().zip(vector.iter()).for_each(|(sum, &it)| *sum += weight * f64::from(it));
+        sums[kind].iter_mut().zip(features).for_each(|(sum, &it)| *sum += weight * f64::from(it));
     }
     let total: f64 = totals.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let all: Vec<f64> = (0..dimension).map(|j| sums.iter().map(|it| it[j]).sum::<f64>() / total).collect();

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::infer::learned::Learned;
+use crate::infer::space::Space;
 
 use super::both::{FittedBoth, both};
 use super::directions;
 use super::folds::folds;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, choose, offsets, shares};
+use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets, shares};
 use super::strangers::{Border, border};
-use super::taught::Taught;
+use super::taught::{Samples, Taught};
 use super::whitened::Scatter;
 
 /// Why there is no head.
@@ -101,13 +102,40 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     let space = directions::space(taught)?;
     let samples = taught.samples(&space);
     let choice = choose(taught, &samples, &folds(taught))?;
-    let recipe = choice.recipe;
-    let whitened = Scatter::of(&samples).whitened(recipe.shrinkage)?;
+    let logistic = Logistic::fit(&samples, choice.recipe.ridge, None, Care::Final);
+    let border = border(taught, &samples, &choice, &logistic)?;
+    let learned = learned(taught, space, &samples, &choice.recipe, &logistic)?;
+    Ok(Alone { learned, choice, border })
+}
+
+/// What cross-validation finds, without the head that would come of it.
+pub fn cross_validated(taught: &Taught) -> Result<Choice, FitError> {
+    check(taught)?;
+    let samples = taught.samples(&directions::space(taught)?);
+    choose(taught, &samples, &folds(taught))
+}
+
+/// A head of a recipe that was found before.
+pub fn by_recipe(taught: &Taught, recipe: &Recipe) -> Result<Learned, FitError> {
+    check(taught)?;
+    let space = directions::space(taught)?;
+    let samples = taught.samples(&space);
     let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
+    learned(taught, space, &samples, recipe, &logistic)
+}
+
+fn learned(
+    taught: &Taught,
+    space: Space,
+    samples: &Samples,
+    recipe: &Recipe,
+    logistic: &Logistic,
+) -> Result<Learned, FitError> {
+    let whitened = Scatter::of(samples).whitened(recipe.shrinkage)?;
     let rows = |it: &faer::Mat<f64>| -> Vec<f32> {
         (0..it.nrows()).flat_map(|i| it.row(i).iter().map(|x| *x as f32)).collect()
     };
-    let learned = Learned {
+    Ok(Learned {
         blank: taught.blank().is_some(),
         whitening: rows(&whitened.whitening),
         means: rows(&whitened.means),
@@ -115,11 +143,9 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
         weights: logistic.weights(),
         bias: logistic.bias(),
         shares: shares(recipe.share, &taught.n_events()),
-        offsets: offsets(&recipe, &taught.n_events(), taught.blank()),
+        offsets: offsets(recipe, &taught.n_events(), taught.blank()),
         space,
-    };
-    let border = border(taught, &samples, &choice, &logistic)?;
-    Ok(Alone { learned, choice, border })
+    })
 }
 
 fn check(taught: &Taught) -> Result<(), FitError> {

@@ -25,6 +25,7 @@ pub mod contest;
 pub mod judge;
 
 pub mod against;
+pub mod report;
 pub mod score;
 
 pub mod erase;

@@ -1,6 +1,7 @@
 //! What people have said, as a fit sees it: events, their frames, and the vectors of these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 
 use faer::{Mat, MatRef};
 
@@ -74,33 +75,106 @@ impl Taught {
         n
     }
 
-    /// Every vector in the coordinates of a space.
-    pub fn samples(&self, space: &Space) -> Samples {
-        let (mut views, mut class, mut event) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, it) in self.events.iter().enumerate() {
-            for frame in &it.frames {
-                for view in &frame.views {
-                    views.push(view);
-                    class.push(frame.class);
-                    event.push(i);
-                }
+    /// The events of which `keep` says so, by their place, and the classes that these show.
+    pub fn only(&self, keep: impl Fn(usize) -> bool) -> Taught {
+        let mut events: Vec<TaughtEvent> =
+            self.events.iter().enumerate().filter(|it| keep(it.0)).map(|it| it.1.clone()).collect();
+        let mut shown = vec![false; self.classes.len()];
+        for event in &events {
+            event.frames.iter().map(|it| it.class).chain([event.class]).for_each(|it| shown[it] = true);
+        }
+        let place = |class: usize| shown[..class].iter().filter(|it| **it).count();
+        for event in &mut events {
+            event.class = place(event.class);
+            event.frames.iter_mut().for_each(|it| it.class = place(it.class));
+        }
+        let classes = self.classes.iter().zip(&shown).filter(|it| *it.1).map(|it| it.0.clone()).collect();
+        Taught { dimension: self.dimension, classes, events }
+    }
+
+    /// Every vector that is another, in order. An event weighs 1 for each class that it shows, however many frames show it;
+    /// and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
+    pub(super) fn lessons(&self) -> Vec<Lesson<'_>> {
+        let mut lessons: Vec<Lesson<'_>> = Vec::new();
+        for (event, it) in self.events.iter().enumerate() {
+            let mut places: HashMap<(usize, usize, Bits<'_>), usize> = HashMap::new();
+            let mut n_of_class: BTreeMap<usize, usize> = BTreeMap::new();
+            let from = lessons.len();
+            let mut times: Vec<usize> = Vec::new();
+            for (class, view) in it.frames.iter().flat_map(|it| it.views.iter().map(|view| (it.class, view))) {
+                *n_of_class.entry(class).or_default() += 1;
+                let kind = kind(view.modality, view.view);
+                let place = *places.entry((class, kind, Bits(&view.features))).or_insert_with(|| {
+                    lessons.push(Lesson { event, class, kind, features: &view.features, weight: 0.0 });
+                    times.push(0);
+                    times.len() - 1
+                });
+                times[place] += 1;
+            }
+            // A quotient of whole numbers: ten of fifty is, to the bit, one of five.
+            for (lesson, times) in lessons[from..].iter_mut().zip(times) {
+                lesson.weight = times as f64 / n_of_class[&lesson.class] as f64;
             }
         }
-        let weight = weights(&event, &class);
+        lessons
+    }
+
+    /// Every [lesson](Taught::lessons) in the coordinates of a space.
+    pub fn samples(&self, space: &Space) -> Samples {
+        let lessons = self.lessons();
         let k = space.directions();
         let basis = MatRef::from_row_major_slice(&space.basis, k, self.dimension);
-        let blocks: Vec<&[&TaughtView]> = views.chunks(BLOCK).collect();
+        let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
         let projected = side_by_side(blocks.len(), |i| {
             let mut centred = Mat::<f32>::zeros(self.dimension, blocks[i].len());
-            for (column, view) in blocks[i].iter().enumerate() {
-                let of_view = space.centred(&view.features, kind(view.modality, view.view));
+            for (column, lesson) in blocks[i].iter().enumerate() {
+                let of_view = space.centred(lesson.features, lesson.kind);
                 of_view.iter().enumerate().for_each(|(j, it)| centred[(j, column)] = *it);
             }
             // A view a column.
             basis * &centred
         });
-        let x = Mat::from_fn(views.len(), k, |i, j| f64::from(projected[i / BLOCK][(j, i % BLOCK)]));
-        Samples { x, class, event, weight, n_classes: self.classes.len() }
+        let x = Mat::from_fn(lessons.len(), k, |i, j| f64::from(projected[i / BLOCK][(j, i % BLOCK)]));
+        Samples {
+            x,
+            class: lessons.iter().map(|it| it.class).collect(),
+            event: lessons.iter().map(|it| it.event).collect(),
+            weight: lessons.iter().map(|it| it.weight).collect(),
+            n_classes: self.classes.len(),
+        }
+    }
+}
+
+/// A vector that is taught, and what it is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lesson<'a> {
+    /// A place in [`Taught::events`].
+    pub(super) event: usize,
+    /// A place in [`Taught::classes`].
+    pub(super) class: usize,
+    /// See [`kind`].
+    pub(super) kind: usize,
+    /// `[dimension]`.
+    pub(super) features: &'a [f32],
+    /// Of its event's 1 for that class.
+    pub(super) weight: f64,
+}
+
+/// Numbers that are the same to the bit.
+struct Bits<'a>(&'a [f32]);
+
+impl PartialEq for Bits<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+}
+
+impl Eq for Bits<'_> {}
+
+impl Hash for Bits<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Some tell as much as all: what differs at all mostly differs here.
+        self.0.iter().step_by(16).for_each(|it| state.write_u32(it.to_bits()));
     }
 }
 
@@ -113,7 +187,7 @@ pub struct Samples {
     pub class: Vec<usize>,
     /// Places in [`Taught::events`].
     pub event: Vec<usize>,
-    /// See [`weights`].
+    /// See [`Taught::lessons`].
     pub weight: Vec<f64>,
     /// How many classes there are, with samples or without.
     pub n_classes: usize,
@@ -138,11 +212,4 @@ impl Samples {
         self.class.iter().zip(&self.weight).for_each(|(&class, weight)| weights[class] += weight);
         weights
     }
-}
-
-/// An event weighs 1 for each class that it shows, however many frames show it: ten times the same frame is no more.
-pub fn weights(event: &[usize], class: &[usize]) -> Vec<f64> {
-    let mut n: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-    event.iter().zip(class).for_each(|(&event, &class)| *n.entry((event, class)).or_default() += 1.0);
-    event.iter().zip(class).map(|(&event, &class)| 1.0 / n[&(event, class)]).collect()
 }

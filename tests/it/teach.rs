@@ -1,8 +1,10 @@
 //! Teaching: labelled pictures in, a head out, judged, promoted, swapped into a running daemon, rolled back.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage, Rgba};
 use serde_json::Value;
@@ -238,4 +240,174 @@ fn with_a_second_featurizer_a_head_is_taught_on_both() {
     fs::write(&config, "[models]\nsecond = \"vit\"\n").unwrap();
     let (code, _, err) = site.run(&["--config", text(&config), "label", "import", text(&taught)]);
     assert!(code == 78 && err.contains("vit.toml"), "{code}: {err}");
+}
+
+/// The numbers of a generation's head, by name.
+fn numbers(site: &Site, generation: u32) -> BTreeMap<String, Vec<f32>> {
+    let file = site.state().join(format!("heads/species/{generation}/head.safetensors"));
+    let bytes = fs::read(file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |it: &[u8]| it.chunks_exact(4).map(|it| f32::from_le_bytes(it.try_into().unwrap())).collect();
+    tensors.iter().map(|(name, it)| (name.to_owned(), floats(it.data()))).collect()
+}
+
+#[test]
+fn every_frame_coded_anew_and_added_ten_times_leaves_the_heads_weights_as_they_are() {
+    let site = Site::new();
+    let table = site.table("taught", &ANIMALS, 3);
+    site.done(&["label", "import", text(&table)]);
+    let first = site.json(&["train", "--json"]);
+    assert_eq!(first["generation"]["generation"]["number"], 1, "{first}");
+
+    // The same pixels in other bytes, later in the same events, in the order in which they came.
+    let mut rows = String::from("path,species,camera,captured_at,event\n");
+    let filters = [PngFilter::NoFilter, PngFilter::Sub, PngFilter::Up, PngFilter::Avg, PngFilter::Paeth];
+    let said = fs::read_to_string(&table).unwrap();
+    for row in said.lines().skip(1) {
+        let [path, class, camera, at, event] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let picture = image::open(site.path("taught").join(path)).unwrap().into_rgb8();
+        let second: usize = at[at.len() - 2..].parse().unwrap();
+        for copy in 0..10 {
+            let compression = if copy < 5 { CompressionType::Fast } else { CompressionType::Default };
+            let (file, mut bytes) = (format!("{copy}-{path}"), Vec::new());
+            let png = PngEncoder::new_with_quality(&mut bytes, compression, filters[copy % 5]);
+            picture.write_with_encoder(png).unwrap();
+            // Some filters give the same bytes; what stands behind the end is nobody's picture.
+            bytes.push(copy as u8);
+            fs::write(site.path("taught").join(&file), bytes).unwrap();
+            let at = format!("{}{:02}", &at[..at.len() - 2], 3 + 3 * copy + second);
+            rows += &format!("{file},{class},{camera},{at},{event}\n");
+        }
+    }
+    let copies = site.path("taught").join("copies.csv");
+    fs::write(&copies, rows).unwrap();
+    let out = site.done(&["label", "import", text(&copies)]);
+    assert_eq!(out, "360 rows: 360 new pictures, 0 known already, 0 unreadable; 360 new labels\n");
+    let again = site.json(&["train", "--json"]);
+    assert_eq!(again["generation"]["generation"]["number"], 2, "{again}");
+    assert_eq!(again["generation"]["recipe"], first["generation"]["recipe"]);
+    let (first, second) = (numbers(&site, 1), numbers(&site, 2));
+    assert!(first.len() > 4 && first.keys().eq(second.keys()), "{:?}", first.keys());
+    for (name, numbers) in &first {
+        assert_eq!(numbers.len(), second[name].len(), "{name}");
+        let apart = numbers.iter().zip(&second[name]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart <= 1e-4, "{name}: {apart}");
+    }
+}
+
+#[test]
+fn another_programs_answers_are_scored_on_the_same_events() {
+    let site = Site::new();
+    let (taught, asked) = (site.table("taught", &ANIMALS, 5), site.table("asked", &ANIMALS, 3));
+    site.done(&["label", "import", text(&taught)]);
+    site.done(&["train"]);
+    // What our own `classify` writes is MegaDetector's format: the other program is ourselves.
+    let folder = site.path("asked");
+    let theirs = site.path("theirs.json");
+    fs::write(&theirs, site.done(&["classify", text(&folder), "--format", "megadetector"])).unwrap();
+    let scores = site.json(&["eval", text(&asked), "--against", text(&theirs), "--json"]);
+    let against = &scores["against"];
+    assert_eq!((&against["missing"], &against["frames"], &against["events"]), (&0.into(), &36.into(), &12.into()));
+    assert_eq!(against["file"], text(&theirs));
+    let (ours, of_theirs) = (&scores["event"]["balanced_accuracy"], &against["event"]["balanced_accuracy"]);
+    assert!(ours.as_f64().unwrap() > 0.9 && of_theirs.as_f64().unwrap() > 0.7, "{scores}");
+
+    // A program that takes each animal for another, and has not looked at one picture.
+    let mut document: Value = serde_json::from_str(&fs::read_to_string(&theirs).unwrap()).unwrap();
+    let images = document["images"].as_array_mut().unwrap();
+    let dropped = images.pop().unwrap();
+    assert!(dropped["file"].as_str().unwrap().ends_with(".png"), "{dropped}");
+    for (_, name) in document["classification_categories"].as_object_mut().unwrap() {
+        let other = match name.as_str().unwrap() {
+            "zebra" => "fox",
+            "fox" => "hen",
+            "hen" => "zebra",
+            same => same,
+        };
+        *name = other.into();
+    }
+    let wrong = site.path("wrong.json");
+    fs::write(&wrong, document.to_string()).unwrap();
+    let worse = site.json(&["eval", text(&asked), "--against", text(&wrong), "--json"]);
+    assert_eq!(worse["against"]["missing"], 1);
+    assert!(worse["against"]["event"]["balanced_accuracy"].as_f64().unwrap() < 0.4, "{worse}");
+    assert_eq!(worse["event"], scores["event"], "ours is what it was");
+    let said = site.done(&["eval", text(&asked), "--against", text(&wrong)]);
+    assert!(said.contains("wrong.json, 1 pictures missing: "), "{said}");
+
+    fs::write(&wrong, "{\"images\": 1}").unwrap();
+    let (code, _, err) = site.run(&["eval", text(&asked), "--against", text(&wrong)]);
+    assert!(code == 1 && err.contains("MegaDetector's batch format"), "{code}: {err}");
+    fs::write(&wrong, "{\"images\": []}").unwrap();
+    let (code, _, err) = site.run(&["eval", text(&asked), "--against", text(&wrong)]);
+    assert!(code == 1 && err.contains("none of the pictures of"), "{code}: {err}");
+}
+
+#[test]
+fn whether_transfer_is_right_is_reported_of_a_table_and_of_what_was_labelled() {
+    let site = Site::new();
+    // Without the slow one.
+    let models = site.path("models");
+    fs::create_dir(&models).unwrap();
+    for it in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap() {
+        let it = it.unwrap();
+        if !it.file_name().to_str().unwrap().contains("vit-s") {
+            std::os::unix::fs::symlink(it.path(), models.join(it.file_name())).unwrap();
+        }
+    }
+    let config = site.path("site.toml");
+    fs::write(&config, format!("[models]\ndir = {:?}\n", text(&models))).unwrap();
+    let report = |args: &[&str]| -> Value {
+        let args: Vec<&str> = [&["--config", text(&config), "eval", "--report"], args].concat();
+        serde_json::from_str(&site.done(&[&args[..], &["--json"]].concat())).unwrap()
+    };
+    let table = site.table("taught", &ANIMALS, 8);
+    let told = report(&[text(&table)]);
+    assert_eq!((&told["pictures"], &told["events"], &told["unread"]), (&96.into(), &32.into(), &0.into()), "{told}");
+    let said = &told["colour"]["said"];
+    let balanced = |it: &Value| it["balanced_accuracy"]["value"].as_f64().unwrap();
+    // Three animals of their own colours: raw pixels tell them apart too, and that is said.
+    assert_eq!(said["verdict"]["word"], "not", "{told}");
+    assert!(said["verdict"]["advice"][0].as_str().unwrap().contains("names these as well"), "{told}");
+    let sights = said["sights"].as_array().unwrap();
+    let kinds: Vec<&str> = sights.iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["featurizer", "featurizer", "featurizer", "featurizer", "untrained", "pixels"], "{told}");
+    assert!(sights[0]["serves"] == true && balanced(&sights[0]) > 0.85, "{told}");
+    assert!(balanced(&said["shuffled"]) < 0.5 && balanced(&said["majority"]) == 0.25, "{told}");
+    assert!(said["curve"]["points"].as_array().unwrap().len() >= 3, "{told}");
+    assert!(told["infrared"]["said"].is_null() && told["colour_to_infrared"].is_null(), "{told}");
+
+    // The same pictures, each event called as some other one is.
+    let rows = fs::read_to_string(&table).unwrap();
+    let mut turned = String::new();
+    for (nth, row) in rows.lines().enumerate() {
+        let mut fields: Vec<&str> = row.split(',').collect();
+        if nth > 0 {
+            let event = (nth - 1) / 3;
+            fields[1] = ["zebra", "fox", "hen", "blank"][(event * 7 + event / 4 + event * event / 3) % 4];
+        }
+        turned += &(fields.join(",") + "\n");
+    }
+    let shuffled = site.path("taught").join("shuffled.csv");
+    fs::write(&shuffled, turned).unwrap();
+    let told = report(&[text(&shuffled)]);
+    let said = &told["colour"]["said"];
+    assert!(said["verdict"]["word"] == "not" && balanced(&said["sights"][0]) < 0.55, "{told}");
+    assert!(!said["verdict"]["advice"][0].as_str().unwrap().contains("names these as well"), "{told}");
+
+    // Without a table it is about what was labelled.
+    site.done(&["label", "import", text(&table)]);
+    let of_store = report(&[]);
+    assert_eq!((&of_store["events"], &of_store["colour"]["said"]["verdict"]["word"]), (&32.into(), &"not".into()));
+    let text_said = site.done(&["--config", text(&config), "eval", "--report"]);
+    for part in [
+        "In colour: 32 events (blank 8, ",
+        "  not appropriate: ",
+        "* efficientnet-lite0-int8",
+        "Learning curve, events a class",
+    ] {
+        assert!(text_said.contains(part), "{part}: {text_said}");
+    }
+    let (code, _, err) = site.run(&["eval"]);
+    assert!(code == 64 && err.contains("<TABLE>"), "{code}: {err}");
 }

@@ -15,7 +15,7 @@ use super::read::Reader;
 use super::{StoreError, words};
 
 /// Labels that are no class: nobody could say, or it was nothing that has a name yet.
-const NO_CLASS: [&str; 2] = ["unidentifiable", "unknown"];
+pub(crate) const NO_CLASS: [&str; 2] = ["unidentifiable", "unknown"];
 
 /// A frame and what holds of it.
 #[derive(Debug, Clone, PartialEq)]

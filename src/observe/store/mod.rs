@@ -46,6 +46,7 @@ pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
+pub(crate) use labels::{NO_CLASS, commonest};
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};

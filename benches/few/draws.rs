@@ -1,0 +1,181 @@
+//! A folder of labelled pictures, of which 1, 5 and 20 a class are taught, in five draws, and all others asked about.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use eyeshine::capture::picture::Picture;
+use eyeshine::domain::{Candidate, Class, Frame, Modality, View};
+use eyeshine::infer::contract::Contract;
+use eyeshine::infer::preprocess::Inputs;
+use eyeshine::infer::runtime::Runtime;
+use eyeshine::infer::session;
+use eyeshine::infer::together::Together;
+use eyeshine::metrics::Metrics;
+use eyeshine::teach::directions;
+use eyeshine::teach::fit::fit;
+use eyeshine::teach::label_file;
+use eyeshine::teach::report::figures::{Asked, difference, figure};
+use eyeshine::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
+use jiff::Timestamp;
+use ort::value::TensorRef;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::frigate::frigate;
+use crate::parts::{best, parts};
+use crate::{FRIGATE, OURS};
+
+/// Taught pictures of each class.
+const SHOTS: [usize; 3] = [1, 5, 20];
+const DRAWS: u64 = 5;
+
+/// Of each head, by name, the class of each picture that was asked about.
+type Answers = Vec<(&'static str, Vec<usize>)>;
+
+struct Pictures {
+    dimension: usize,
+    features: Vec<Vec<f32>>,
+    class: Vec<usize>,
+    names: Vec<String>,
+}
+
+/// Prints the balanced accuracy of each head, by draw.
+pub(crate) fn draws(table: &Path, first: u64) -> anyhow::Result<()> {
+    let pictures = pictures(table)?;
+    for shots in SHOTS {
+        let (mut asked, mut rights) = (Vec::new(), BTreeMap::<&str, Vec<Vec<bool>>>::new());
+        for draw in first..first + DRAWS {
+            let (of_draw, answers) = measure(&pictures, shots, draw)?;
+            for (name, answers) in answers {
+                let right = of_draw.iter().zip(answers).map(|(&i, answer)| pictures.class[i] == answer);
+                rights.entry(name).or_default().push(right.collect());
+            }
+            asked.push(of_draw);
+        }
+        println!("{shots} a class:");
+        for (name, of_draws) in &rights {
+            let balanced = |(asked, right): (&Vec<usize>, &Vec<bool>)| balanced(&pictures, asked, right);
+            let figures: Vec<f64> = asked.iter().zip(of_draws).map(balanced).collect();
+            let each: Vec<String> = figures.iter().map(|it| format!("{it:.3}")).collect();
+            let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+            println!("  {name:<44} {mean:.4}  ({})", each.join(", "));
+        }
+        // A picture is drawn with its answers in all draws.
+        let all: Vec<usize> = asked.concat();
+        let ids: Vec<String> = all.iter().map(usize::to_string).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let drawn = Asked::new(all.iter().map(|&it| pictures.class[it]).collect(), &ids);
+        let of = |name: &str| drawn.balanced(&rights[name].concat());
+        let it = figure(&difference(&of(OURS), &of(FRIGATE)));
+        println!("  {OURS} less {FRIGATE}: {:+.4} (90 % interval {:+.4} to {:+.4})", it.value, it.low, it.high);
+    }
+    Ok(())
+}
+
+/// Features of the square in the middle of each picture.
+fn pictures(table: &Path) -> anyhow::Result<Pictures> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let runtime = Runtime::load(&models, Path::new("libonnxruntime.so.1.32.0"))?;
+    let contract = Contract::load(&models, "efficientnet-lite0")?;
+    let mut session = session::open(&runtime, &contract)?;
+    let mut inputs = Inputs::new(&contract.input, 1);
+    let camera = Metrics::new().camera("bench");
+    let (mut features, mut said) = (Vec::new(), Vec::new());
+    for row in label_file::read(table, &[])?.into_iter().flat_map(|it| it.rows) {
+        let path = table.parent().unwrap_or(Path::new("")).join(&row.path);
+        let picture = image::open(&path).with_context(|| path.display().to_string())?.to_rgb8();
+        let (width, height) = picture.dimensions();
+        let side = width.min(height);
+        let middle =
+            image::imageops::crop_imm(&picture, (width - side) / 2, (height - side) / 2, side, side).to_image();
+        let frame = Arc::new(Frame {
+            camera: "bench".into(),
+            number: 0,
+            at: Timestamp::UNIX_EPOCH,
+            elapsed: Duration::ZERO,
+            picture: Picture::still(middle),
+            fate: camera.receive(),
+        });
+        inputs.truncate(0);
+        inputs.push(&Candidate {
+            view: View::Whole,
+            cell: None,
+            area: frame.picture.area(),
+            frame: Arc::clone(&frame),
+        })?;
+        let input = TensorRef::from_array_view((contract.input.shape(1), inputs.numbers(0..1)))?;
+        let outputs = session.run(ort::inputs![input])?;
+        features.push(outputs["features"].try_extract_tensor::<f32>()?.1.to_vec());
+        said.push(row.classes[label_file::SPECIES].clone());
+    }
+    let mut names = said.clone();
+    names.sort();
+    names.dedup();
+    let class = said.iter().filter_map(|it| names.binary_search(it).ok()).collect();
+    Ok(Pictures { dimension: features.first().map_or(0, Vec::len), features, class, names })
+}
+
+/// The pictures that are asked about, and what each head that is taught a draw says of them.
+fn measure(pictures: &Pictures, shots: usize, draw: u64) -> anyhow::Result<(Vec<usize>, Answers)> {
+    let mut dice = ChaCha8Rng::seed_from_u64(draw);
+    let mut lessons = Vec::new();
+    for class in 0..pictures.names.len() {
+        let mut own: Vec<usize> = (0..pictures.class.len()).filter(|&i| pictures.class[i] == class).collect();
+        own.shuffle(&mut dice);
+        lessons.extend(own.into_iter().take(shots));
+    }
+    let asked: Vec<usize> = (0..pictures.class.len()).filter(|i| !lessons.contains(i)).collect();
+    let (to_learn, to_ask) = (taught(pictures, &lessons), taught(pictures, &asked));
+    let space = directions::space(&to_learn)?;
+    let (samples, x) = (to_learn.samples(&space), to_ask.samples(&space).x);
+    let mut answers: Answers = parts(&samples)?.into_iter().map(|(name, scores)| (name, best(&scores(&x)))).collect();
+    let fitted = fit(&to_learn)?;
+    let ours = asked.iter().map(|&i| {
+        let it = fitted.alone.learned.answer(&pictures.features[i], 0);
+        Together::of([(&*it.probabilities, it.closeness)], None).top().unwrap_or(0)
+    });
+    answers.push((OURS, ours.collect()));
+    let features = |it: &[usize]| it.iter().map(|&i| &*pictures.features[i]).collect::<Vec<&[f32]>>();
+    let taught: Vec<_> = features(&lessons).into_iter().zip(lessons.iter().map(|&i| pictures.class[i])).collect();
+    let theirs = frigate(&taught, pictures.names.len(), &features(&asked), draw);
+    let top = |it: &Vec<f32>| (0..it.len()).max_by(|a, b| it[*a].total_cmp(&it[*b])).unwrap_or(0);
+    answers.push((FRIGATE, theirs.iter().map(top).collect()));
+    Ok((asked, answers))
+}
+
+fn taught(p: &Pictures, lessons: &[usize]) -> Taught {
+    let events = lessons.iter().map(|&i| TaughtEvent {
+        id: i.to_string(),
+        class: p.class[i],
+        group: i.to_string(),
+        camera: String::new(),
+        frames: vec![TaughtFrame {
+            class: p.class[i],
+            views: vec![TaughtView {
+                modality: Modality::Colour,
+                view: View::Whole,
+                features: p.features[i].clone(),
+                second: None,
+            }],
+        }],
+    });
+    Taught {
+        dimension: p.dimension,
+        classes: p.names.iter().map(|it| Class { name: it.as_str().into(), scientific_name: "".into() }).collect(),
+        events: events.collect(),
+    }
+}
+
+fn balanced(p: &Pictures, asked: &[usize], right: &[bool]) -> f64 {
+    let mut by: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (&i, &right) in asked.iter().zip(right) {
+        let e = by.entry(p.class[i]).or_default();
+        e.0 += f64::from(u8::from(right));
+        e.1 += 1.0;
+    }
+    by.values().map(|it| it.0 / it.1).sum::<f64>() / by.len() as f64
+}
