@@ -190,6 +190,7 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
         observations: vec![Observation { kind, class, probability, hint, generation }],
         looks: 1,
         media: Vec::new(),
+        people: false,
     }
 }
 

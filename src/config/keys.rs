@@ -79,6 +79,14 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         ],
     ),
     (
+        "people",
+        &[
+            key("pictures", Kind::Choice(&["keep", "hide", "discard"])),
+            key("probability", Kind::Float(0.0, 1.0)),
+            key("starter_probability", Kind::Float(0.0, 1.0)),
+        ],
+    ),
+    (
         "store",
         &[
             key("max_embeddings", Kind::Int(1, 10_000)),

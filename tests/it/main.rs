@@ -11,6 +11,7 @@ mod http;
 mod labels;
 mod life_cycle;
 mod load;
+mod people;
 mod reserve;
 mod retrain;
 mod teach;

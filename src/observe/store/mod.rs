@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::config::StoreConfig;
+use crate::config::{PeoplePictures, StoreConfig};
 use crate::domain::CameraName;
 use crate::metrics::Metrics;
 use crate::observe::media::MediaFolder;
@@ -48,6 +48,7 @@ pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
+pub use people::Shown;
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
@@ -77,7 +78,10 @@ mod skipped {
     pub(super) const RENDER: &str = "render";
     /// It could not be written; `eyeshine_store_errors_total` says why.
     pub(crate) const WRITE: &str = "write";
-    pub(super) const ALL: [&str; 7] = [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, WRITE];
+    /// People may be in it, and the config keeps none of those.
+    pub(super) const PEOPLE: &str = "people";
+    pub(super) const ALL: [&str; 8] =
+        [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, PEOPLE, WRITE];
 }
 
 /// The store of a daemon; cheap to clone. It reads as a [`Reader`] does, on a connection of its own.
@@ -117,6 +121,8 @@ struct Writer {
     deployments: HashMap<CameraName, String>,
 }
 
+    /// Whether the log may still hold what was discarded.
+    log_holds_people: bool,
 impl Store {
     /// Opens the store below `state_dir`, makes it where there is none, brings its schema up to date, removes what a
     /// crash left behind and keeps pictures below their cap.
@@ -257,19 +263,24 @@ impl Shared {
 impl Writer {
     /// The connection; opened, and what a crash left behind tidied up, where that is not done yet.
     fn connect(&mut self, shared: &Shared) -> Result<&mut Connection, StoreError> {
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => {
-                let mut db = schema::open(&shared.database(), &schema::STEPS)?;
-                if shared.lock.is_some() {
-                    tidy::tidy(shared, self, &mut db)?;
-                } else {
-                    tidy::count(shared, self, &db)?;
-                }
-                db
+        if self.db.is_none() {
+            let path = shared.database();
+            let mut db = schema::open(&path, &schema::STEPS)?;
+            if shared.config.people == PeoplePictures::Discard {
+                // What is deleted is overwritten, wherever it stood.
+                db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))
+                    .map_err(|error| StoreError::sqlite(&path, &error))?;
             }
-        };
-        Ok(self.db.insert(db))
+            if shared.lock.is_some() {
+                tidy::tidy(shared, self, &mut db)?;
+                self.db = Some(db);
+                people::discard(shared, self)?;
+            } else {
+                tidy::count(shared, self, &db)?;
+                self.db = Some(db);
+            }
+        }
+        Ok(self.db_mut())
     }
 }
 
