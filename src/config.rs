@@ -350,6 +350,8 @@ pub struct TeachConfig {
     pub retrain_hours: f64,
     /// A training that the daemon started is ended after this.
     pub retrain_max_secs: f64,
+    /// Live events that a better challenger answers unheard before it serves; 0: none.
+    pub shadow_events: u64,
     /// Generations of a task that are kept.
     pub keep_generations: usize,
 }

@@ -14,5 +14,6 @@ mod load;
 mod people;
 mod reserve;
 mod retrain;
+mod shadow;
 mod teach;
 mod web;

@@ -9,6 +9,8 @@ mod erase;
 mod error;
 mod import;
 mod labels;
+mod lately;
+mod people;
 mod piece;
 mod read;
 mod recorded;
@@ -46,9 +48,9 @@ pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
+pub use people::Shown;
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
-pub use people::Shown;
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
@@ -76,10 +78,10 @@ mod skipped {
     pub(super) const MEDIA_CAP: &str = "media_cap";
     /// It could not be rendered or encoded.
     pub(super) const RENDER: &str = "render";
-    /// It could not be written; `eyeshine_store_errors_total` says why.
-    pub(crate) const WRITE: &str = "write";
     /// People may be in it, and the config keeps none of those.
     pub(super) const PEOPLE: &str = "people";
+    /// It could not be written; `eyeshine_store_errors_total` says why.
+    pub(crate) const WRITE: &str = "write";
     pub(super) const ALL: [&str; 8] =
         [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, PEOPLE, WRITE];
 }
@@ -119,10 +121,10 @@ struct Writer {
     registered: HashMap<CameraName, Deployment>,
     /// The deployment that each camera's events belong to, once it is on disk.
     deployments: HashMap<CameraName, String>,
-}
-
     /// Whether the log may still hold what was discarded.
     log_holds_people: bool,
+}
+
 impl Store {
     /// Opens the store below `state_dir`, makes it where there is none, brings its schema up to date, removes what a
     /// crash left behind and keeps pictures below their cap.
