@@ -40,7 +40,7 @@ impl Signs {
         self.any(prediction, prediction.seen.iter().filter(there))
     }
 
-    /// Whether it may show any at all: who stands still is soon no news.
+    /// Whether it may show any at all: who stands still is soon no news, and of a still nothing else is known.
     pub fn linger(&self, prediction: &Prediction) -> bool {
         self.any(prediction, prediction.seen.iter())
     }

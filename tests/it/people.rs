@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use image::{RgbImage, imageops};
 use serde_json::Value;
@@ -135,4 +136,35 @@ fn events_with_people_are_counted_and_nobody_sees_their_pictures() {
     assert_eq!(db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     let known = "SELECT count(*) FROM media WHERE file IS NOT NULL";
     assert_eq!(db.query_row(known, [], |row| row.get::<_, i64>(0)).unwrap(), left.len() as i64, "no file besides");
+}
+
+#[test]
+fn before_anybody_taught_a_head_people_are_known_by_what_they_wear_and_drive() {
+    let site = Site::new();
+    let folder = site.path("stills");
+    fs::create_dir_all(&folder).unwrap();
+    // Photographs, those of animals too: which of them are of people or their cars.
+    let stills = [
+        ("fireman", "../people/fireman240a", true),
+        ("truck", "../vehicles/auto/truck", true),
+        ("sedan", "../vehicles/auto/sedan", true),
+        ("tractor", "../vehicles/wheel_tractor", true),
+        ("zebra", ANIMALS[0].1, false),
+        ("fox", ANIMALS[1].1, false),
+        ("hen", ANIMALS[2].1, false),
+        ("nothing", "", false),
+    ];
+    for (nth, (name, stamp, _)) in (0..).zip(&stills) {
+        let file = folder.join(format!("{name}.png"));
+        meadow("stills", stamp, 3).save(&file).unwrap();
+        // Each is an event of its own.
+        let taken = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + 600 * nth);
+        fs::File::options().write(true).open(file).unwrap().set_modified(taken).unwrap();
+    }
+    let answers = site.done(&["classify", text(&folder), "--format", "json"]);
+    for (name, _, people) in stills {
+        let line =
+            answers.lines().find(|it| it.contains(&format!("{name}.png"))).unwrap_or_else(|| panic!("{answers}"));
+        assert!(line.contains(&format!("\"people\":{people}")), "{line}");
+    }
 }
