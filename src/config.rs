@@ -40,6 +40,8 @@ pub struct Config {
     pub novelty: NoveltyConfig,
     /// Events.
     pub events: EventsConfig,
+    /// People in the pictures.
+    pub people: PeopleConfig,
     /// Store.
     pub store: StoreConfig,
     /// Learning.
@@ -286,6 +288,31 @@ pub struct EventsConfig {
     pub save_secs: f64,
 }
 
+/// `[people]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeopleConfig {
+    /// What becomes of pictures of events that people may be in.
+    pub pictures: PeoplePictures,
+    /// From which on a taught head's doubt marks an event.
+    pub probability: f32,
+    /// From which on what people wear, carry and drive does, as long as nobody has taught `human`.
+    pub starter_probability: f32,
+}
+
+/// What becomes of pictures of events that people may be in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeoplePictures {
+    /// They are pictures like all others.
+    Keep,
+    /// They are on disk, and shown to nobody over HTTP.
+    #[default]
+    Hide,
+    /// Neither they nor their vectors stay, or reach, the disk.
+    Discard,
+}
+
 /// `[store]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -304,6 +331,9 @@ pub struct StoreConfig {
     pub picture_px: u32,
     /// JPEG quality.
     pub jpeg_quality: u8,
+    /// `people.pictures`, for whoever opens a store.
+    #[serde(skip)]
+    pub people: PeoplePictures,
 }
 
 /// `[teach]`.
@@ -320,6 +350,8 @@ pub struct TeachConfig {
     pub retrain_hours: f64,
     /// A training that the daemon started is ended after this.
     pub retrain_max_secs: f64,
+    /// Live events that a better challenger answers unheard before it serves; 0: none.
+    pub shadow_events: u64,
     /// Generations of a task that are kept.
     pub keep_generations: usize,
 }

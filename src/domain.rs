@@ -220,6 +220,9 @@ impl fmt::Display for ObservationType {
     }
 }
 
+/// The classes of people and of what they drive.
+pub const PEOPLE: [&str; 2] = ["human", "vehicle"];
+
 /// One species in one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
@@ -237,6 +240,13 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Whether it is of people or what they drive, or guesses so.
+    pub fn is_of_people(&self) -> bool {
+        let named = |it: &Class| PEOPLE.contains(&&*it.name);
+        matches!(self.kind, ObservationType::Human | ObservationType::Vehicle)
+            || self.class.iter().chain(&self.hint).any(named)
+    }
+
     /// The word to show and to count: the class's name, or `unknown`, `blank` …
     pub fn label(&self) -> String {
         match &self.class {
@@ -302,12 +312,20 @@ pub struct Event {
     pub looks: u32,
     /// The best pictures so far, the best first.
     pub media: Vec<Uuid>,
+    /// People, or what they drive, may be in it: once marked it stays so, until a person says otherwise.
+    #[serde(default)]
+    pub people: bool,
 }
 
 impl Event {
     /// Whether nothing was there: stored, not announced.
     pub fn is_blank(&self) -> bool {
         self.observations.iter().all(|it| it.kind == ObservationType::Blank)
+    }
+
+    /// Whether people may be in it, by its mark or by what any head answers or guesses: a car has a driver, and a plate.
+    pub fn may_show_people(&self) -> bool {
+        self.people || self.observations.iter().any(Observation::is_of_people)
     }
 }
 

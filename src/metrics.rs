@@ -110,6 +110,8 @@ pub struct Metrics {
     reconnects: IntCounterVec,
     /// `eyeshine_events_total{task,class}`: ended events by observation.
     pub events: IntCounterVec,
+    /// `eyeshine_events_people_total`: ended events that people may be in.
+    pub events_people: IntCounter,
     /// `eyeshine_events_open`.
     pub events_open: IntGauge,
     /// `eyeshine_head_info{task,generation,featurizer}` = 1.
@@ -142,9 +144,9 @@ pub struct Metrics {
     pub media_bytes: IntGauge,
     /// `eyeshine_media_skipped_total{reason}`: pictures and vectors not kept, and why.
     pub media_skipped: IntCounterVec,
-    /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap, or to make room on the disk.
+    /// `eyeshine_media_deleted_total`: pictures deleted to stay below the cap, to make room on the disk, or with people.
     pub media_deleted: IntCounter,
-    /// `eyeshine_embeddings_deleted_total`: vectors deleted to stay below the cap.
+    /// `eyeshine_embeddings_deleted_total`: vectors deleted to stay below the cap, or with people.
     pub embeddings_deleted: IntCounter,
     /// `eyeshine_publish_errors_total{sink,reason}`: announcements that did not arrive.
     pub publish_errors: IntCounterVec,
@@ -196,6 +198,7 @@ impl Metrics {
                 &["camera", "cause"],
             ),
             events: counters(&r, "eyeshine_events_total", "Ended events, by what was observed.", &["task", "class"]),
+            events_people: counter(&r, "eyeshine_events_people_total", "Ended events that people may be in."),
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
             teaching: Teaching::new(&r),
@@ -230,12 +233,12 @@ impl Metrics {
             media_deleted: counter(
                 &r,
                 "eyeshine_media_deleted_total",
-                "Pictures deleted to stay below the cap, or to make room on the disk.",
+                "Pictures deleted to stay below the cap, to make room on the disk, or because people may be in them.",
             ),
             embeddings_deleted: counter(
                 &r,
                 "eyeshine_embeddings_deleted_total",
-                "Vectors deleted to keep the database below its cap.",
+                "Vectors deleted to keep the database below its cap, or because people may be in them.",
             ),
             publish_errors: counters(
                 &r,

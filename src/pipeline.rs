@@ -20,7 +20,7 @@ use crate::capture::gate;
 use crate::capture::intake::frame_channel;
 use crate::capture::source::Pace;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PeoplePictures};
 use crate::domain::EventUpdate;
 use crate::infer::featurizer::{self, Pool};
 use crate::infer::head::Head;
@@ -29,6 +29,7 @@ use crate::infer::second::Second;
 use crate::infer::{predict, queue};
 use crate::metrics::Metrics;
 use crate::observe::glance::{self, Glances};
+use crate::observe::people::Signs;
 use crate::observe::{event, reconsider};
 
 /// Frames that wait for their gate, a camera: it is quicker than any camera, so that more would only be older.
@@ -90,9 +91,11 @@ impl Pipeline {
             reconsider::spawn(it, config, pace, updated, settled_in, Arc::clone(&ending), Arc::clone(&house.metrics))
         };
         let second = second.map(reconsider).transpose()?;
-        let events = event::spawn(&config.events, house, glanced, updated_in)?;
+        let signs = Signs::new(&config.people, &models.contract);
+        let events = event::spawn(&config.events, signs.clone(), house, glanced, updated_in)?;
         let glances = Arc::new(Glances::new(config.cameras.iter().map(|it| Arc::clone(&it.name))));
-        let glance = glance::spawn(Arc::clone(&glances), predicted, glanced_in)?;
+        let hidden = (config.people.pictures != PeoplePictures::Keep).then_some(signs);
+        let glance = glance::spawn(Arc::clone(&glances), hidden, predicted, glanced_in)?;
         let head = predict::spawn(&config.novelty, house, embedded, predicted_in)?;
         let pool = featurizer::spawn_pool(
             &models.runtime,

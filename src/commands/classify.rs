@@ -23,6 +23,7 @@ use crate::infer::head::Head;
 use crate::infer::models::Models;
 use crate::infer::predict::{Prediction, Predictor};
 use crate::metrics::Metrics;
+use crate::observe::people::Signs;
 
 pub use answer::Format;
 use answer::{Clip, Found};
@@ -40,8 +41,9 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
         let mut featurizer =
             Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
         let head = serving(config, &models)?;
+        let signs = Signs::new(&config.people, &models.contract);
         for burst in bursts(stills) {
-            found.extend(look_at(burst, config, camera, &mut featurizer, &head)?);
+            found.extend(look_at(burst, config, camera, &mut featurizer, &head, &signs)?);
         }
     }
     for clip in clips {
@@ -128,6 +130,7 @@ fn look_at(
     camera: &CameraConfig,
     featurizer: &mut Featurizer,
     head: &Arc<Head>,
+    signs: &Signs,
 ) -> anyhow::Result<Vec<Found>> {
     let counters = Metrics::new().camera(&camera.name);
     let mut found: BTreeMap<u64, Found> = BTreeMap::new();
@@ -156,7 +159,9 @@ fn look_at(
         let frame = &prediction.look.frame;
         frame.fate.classified();
         if let Some(found) = found.get_mut(&frame.number) {
-            found.events.push(still_event(&prediction, config.events.threshold));
+            let event = still_event(&prediction, config.events.threshold);
+            // What always is there nobody knows of a still: any sign counts.
+            found.events.push(Event { people: signs.linger(&prediction), ..event });
         }
     }
     Ok(found.into_values().collect())
@@ -190,6 +195,7 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
         observations: vec![Observation { kind, class, probability, hint, generation }],
         looks: 1,
         media: Vec::new(),
+        people: false,
     }
 }
 

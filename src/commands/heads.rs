@@ -49,7 +49,7 @@ pub fn heads(config: &Config, task: &str, ask: Ask) -> anyhow::Result<()> {
     let generations = Generations::of(&config.state.dir, task);
     let said = match ask {
         Ask::List => list(&generations)?,
-        Ask::Show { number } => serde_json::to_string_pretty(&generations.manifest(number)?).context("JSON")? + "\n",
+        Ask::Show { number } => show(&generations, number)?,
         Ask::Promote { number } => serve(&generations, task, number)?,
         Ask::Rollback => {
             anyhow::ensure!(generations.current()? > 0, "the starter head serves: there is nothing before it");
@@ -78,20 +78,49 @@ fn serves(task: &str, number: u32) -> String {
     format!("generation {number} of {task} serves; a running daemon takes it within seconds\n")
 }
 
+/// Its manifest, and how its trial as a shadow goes or went.
+fn show(generations: &Generations, number: u32) -> anyhow::Result<String> {
+    let mut shown = serde_json::to_value(generations.manifest(number)?).context("JSON")?;
+    let trial = match generations.shadowed(number)? {
+        Some(it) => Some(serde_json::to_value(it).context("JSON")?),
+        None => match generations.tally().filter(|it| it.generation == number) {
+            Some(it) => Some(serde_json::to_value(it).context("JSON")?),
+            None => None,
+        },
+    };
+    if let (Some(trial), Some(shown)) = (trial, shown.as_object_mut()) {
+        shown.insert("shadow".into(), trial);
+    }
+    Ok(serde_json::to_string_pretty(&shown).context("JSON")? + "\n")
+}
+
 fn list(generations: &Generations) -> anyhow::Result<String> {
     let current = generations.current()?;
-    let mark = |number: u32| if number == current { "serves" } else { "" };
+    let shadow = generations.shadow()?;
+    let mark = |number: u32| match number {
+        _ if number == current => "serves",
+        _ if Some(number) == shadow => "shadow",
+        _ => "",
+    };
     let mut text = format!("{:>4}  {:<6}  {:<20}  {:>6}  {:<11}  why\n", 0, mark(0), "", "", "starter");
     for number in generations.numbers()? {
         match generations.manifest(number) {
             Ok(it) => {
                 let created = it.created.strftime("%Y-%m-%d %H:%M:%S");
                 let rolled_back = generations.rolled_back(number).ok().flatten();
-                let word = match rolled_back {
-                    Some(_) => "rolled back".into(),
-                    None => format!("{:?}", it.verdict.decision).to_lowercase(),
+                let shadowed = generations.shadowed(number).ok().flatten();
+                let tally = generations.tally().filter(|it| Some(number) == shadow && it.generation == number);
+                let (word, why) = match (rolled_back, shadowed, tally) {
+                    (Some(it), _, _) => ("rolled back".into(), it.reason),
+                    (None, Some(it), _) => {
+                        (if it.promoted { "promoted" } else { "refused" }.into(), format!("as a shadow: {}", it.reason))
+                    }
+                    (None, None, Some(it)) => {
+                        let why = format!("{} live events so far, {} called the same", it.events, it.agreed);
+                        ("shadow".into(), why)
+                    }
+                    _ => (format!("{:?}", it.verdict.decision).to_lowercase(), it.verdict.reason),
                 };
-                let why = rolled_back.map_or(it.verdict.reason, |it| it.reason);
                 let _ = writeln!(
                     text,
                     "{number:>4}  {:<6}  {created:<20}  {:>6}  {word:<11}  {why}",

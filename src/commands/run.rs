@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::infer::models::Models;
+use crate::infer::models::{Contracts, Models};
 use crate::metrics::Metrics;
 use crate::observe::publish::Sink;
 use crate::observe::record::spawn_recorder;
@@ -23,6 +23,7 @@ use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
 use crate::teach::retrain::{Program, Retrainer};
+use crate::teach::shadow::Shadows;
 use crate::web;
 
 /// After the first signal everything in flight is finished within this; then the process ends as it is.
@@ -58,6 +59,8 @@ pub fn run(
     let heads = Arc::new(ArcSwap::new(Arc::clone(&starter)));
     let program = Program { config: path.map(Path::to_owned), state_dir: config.state.dir.clone() };
     let reader = Store::reader(&config.state.dir);
+    let contracts = Contracts { first: (*models.contract).clone(), second: models.second.as_deref().cloned() };
+    let shadows = Shadows::new(&config.teach, &config.state.dir, &contracts, reader.clone(), Arc::clone(&metrics));
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let generations = Generations::of(&config.state.dir, &starter.generation().task);
@@ -77,7 +80,8 @@ pub fn run(
     say_what_runs(&metrics, &models);
     let (following, running) = bounded(0);
     let follower = follower.spawn(running.clone()).context("no thread")?;
-    let retrainer = retrainer.spawn(running).context("no thread")?;
+    let retrainer = retrainer.spawn(running.clone()).context("no thread")?;
+    let shadows = shadows.spawn(running).context("no thread")?;
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
     let shown = web::Shown {
         metrics: Arc::clone(&metrics),
@@ -95,7 +99,7 @@ pub fn run(
     notify(&[NotifyState::Stopping]);
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     drop(following);
-    let _ = (follower.join(), retrainer.join());
+    let _ = (follower.join(), retrainer.join(), shadows.join());
     pipeline.drain();
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -19,6 +19,7 @@ struct Answer<'a> {
     task: &'a str,
     verdict: &'a Verdict,
     serving: u32,
+    shadow: bool,
     generation: Option<&'a Manifest>,
     rolled_back: Option<&'a RolledBack>,
 }
@@ -29,9 +30,9 @@ pub fn train_head(config: &Config, task: &str, cause: &str, dry_run: bool, json:
     let contracts = Contracts::load(&config.models)?;
     let trained = train(&config.state.dir, &config.teach, &contracts, task, cause, !dry_run)?;
     let said = if json {
-        let Trained { verdict, manifest, serving, rolled_back } = &trained;
+        let Trained { verdict, manifest, serving, shadow, rolled_back } = &trained;
         let (generation, rolled_back) = (manifest.as_ref(), rolled_back.as_ref());
-        let answer = Answer { task, verdict, serving: *serving, generation, rolled_back };
+        let answer = Answer { task, verdict, serving: *serving, shadow: *shadow, generation, rolled_back };
         serde_json::to_string(&answer).context("JSON")? + "\n"
     } else {
         text(task, &trained)
@@ -73,6 +74,9 @@ fn text(task: &str, trained: &Trained) -> String {
             "  {mark} {:<40} {:>+8.3}, bound {:>+8.3}, limit {:>+8.3}",
             it.name, it.difference, it.bound, it.limit
         );
+    }
+    if trained.shadow {
+        let _ = writeln!(text, "it answers live events beside generation {} first, unheard", trained.serving);
     }
     let _ = writeln!(text, "generation {} serves", trained.serving);
     text

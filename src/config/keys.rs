@@ -79,6 +79,14 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         ],
     ),
     (
+        "people",
+        &[
+            key("pictures", Kind::Choice(&["keep", "hide", "discard"])),
+            key("probability", Kind::Float(0.0, 1.0)),
+            key("starter_probability", Kind::Float(0.0, 1.0)),
+        ],
+    ),
+    (
         "store",
         &[
             key("max_embeddings", Kind::Int(1, 10_000)),
@@ -98,6 +106,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("min_new_labels", Kind::Int(0, 1_000_000)),
             key("retrain_hours", Kind::Float(0.0, 8_760.0)),
             key("retrain_max_secs", Kind::Float(1.0, 86_400.0)),
+            key("shadow_events", Kind::Int(0, 1_000_000)),
             key("keep_generations", Kind::Int(2, 10_000)),
         ],
     ),

@@ -127,8 +127,10 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         novelty: section(&mut merged, "novelty")?,
         teach: section(&mut merged, "teach")?,
         events: section(&mut merged, "events")?,
+        people: section(&mut merged, "people")?,
         store: section(&mut merged, "store")?,
     };
+    config.store.people = config.people.pictures;
     if let Some(dir) = overrides.state_dir.or_else(|| environment.state_directory()) {
         config.state.dir = dir;
     }

@@ -167,6 +167,9 @@ pub struct Outputs {
     pub logits: String,
     /// CSV of what the logits mean, relative to the contract; empty is none.
     pub classes: PathBuf,
+    /// List of the labels of `classes` that are worn, carried or driven by people, relative to the contract; empty is none.
+    #[serde(default)]
+    pub people: PathBuf,
 }
 
 /// One row of the classes file: what one logit means.
@@ -204,6 +207,8 @@ pub struct Contract {
     pub outputs: Outputs,
     /// The rows of the classes file, by logit; empty where there is none.
     pub classes: Vec<NetworkClass>,
+    /// Of these, by logit, what people wear, carry and drive; empty where nobody says.
+    pub people: Vec<usize>,
 }
 
 impl Contract {
@@ -214,9 +219,10 @@ impl Contract {
             .map_err(|source| ContractError::Read { path: path.display().to_string(), source })?;
         let Sections { featurizer, input, outputs } =
             toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
-        let mut contract = Contract { path, featurizer, input, outputs, classes: Vec::new() };
+        let mut contract = Contract { path, featurizer, input, outputs, classes: Vec::new(), people: Vec::new() };
         contract.check(name)?;
         contract.classes = contract.read_classes()?;
+        contract.people = contract.read_people()?;
         contract.check_file()?;
         Ok(contract)
     }
@@ -357,6 +363,24 @@ impl Contract {
             });
         }
         if classes.is_empty() { Err(refuse("has no rows".into())) } else { Ok(classes) }
+    }
+
+    /// A label a line, lines with `#` said by people to people.
+    fn read_people(&self) -> Result<Vec<usize>, ContractError> {
+        if self.outputs.people.as_os_str().is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = self.beside(&self.outputs.people);
+        let refuse = |why: String| self.refuse("outputs.people", format!("{}: {why}", path.display()));
+        let text = fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
+        let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+        lines
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            .map(|(number, label)| {
+                let place = self.classes.iter().position(|it| *it.label == *label);
+                place.ok_or_else(|| refuse(format!("line {number}: {label:?} is no label of outputs.classes")))
+            })
+            .collect()
     }
 
     fn check_file(&self) -> Result<(), ContractError> {

@@ -3,6 +3,7 @@
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
 use super::{counters, float_gauges, gauges};
+use crate::teach::generations::Tally;
 
 /// How a training can end, as far as a series is to be there before the first one.
 const VERDICTS: [&str; 6] = ["promoted", "refused", "unchanged", "rolled_back", "too_few", "failed"];
@@ -29,6 +30,13 @@ pub struct Teaching {
     pub agreement: GaugeVec,
     /// `eyeshine_head_unknown_ratio{task}`: of the latest events that the head that serves answered.
     pub unknown: GaugeVec,
+    /// `eyeshine_shadow_generation{task}`: the one that answers unheard; 0: none does.
+    pub shadow: IntGaugeVec,
+    /// `eyeshine_shadow_events{task,outcome}`: what it and the head that serves have said of live events: `same`, `otherwise`,
+    /// `surely_otherwise`, `unknown`, `serving_unknown`, and `all` of them.
+    pub shadow_events: IntGaugeVec,
+    /// `eyeshine_shadow_verdicts_total{task,verdict}`: what came of shadows.
+    pub shadow_verdicts: IntCounterVec,
 }
 
 impl Teaching {
@@ -79,6 +87,19 @@ impl Teaching {
                 "Share of unknowns among the latest events that the head that serves answered.",
                 task,
             ),
+            shadow: gauges(r, "eyeshine_shadow_generation", "The one that answers unheard; 0: none does.", task),
+            shadow_events: gauges(
+                r,
+                "eyeshine_shadow_events",
+                "Live events that it and the head that serves have answered.",
+                &["task", "outcome"],
+            ),
+            shadow_verdicts: counters(
+                r,
+                "eyeshine_shadow_verdicts_total",
+                "What came of heads that answered unheard.",
+                &["task", "verdict"],
+            ),
         }
     }
 
@@ -88,9 +109,32 @@ impl Teaching {
         self.last_success.with_label_values(&[task]);
         self.duration.with_label_values(&[task]);
         self.waiting.with_label_values(&[task]);
+        for verdict in ["promoted", "refused"] {
+            self.shadow_verdicts.with_label_values(&[task, verdict]);
+        }
         for verdict in VERDICTS {
             self.verdicts.with_label_values(&[task, verdict]);
         }
+    }
+
+    /// Shows how far a shadow's trial is.
+    pub fn show_shadow(&self, task: &str, it: &Tally) {
+        self.shadow.with_label_values(&[task]).set(it.generation.into());
+        for (outcome, n) in [
+            ("all", it.events),
+            ("same", it.agreed),
+            ("otherwise", it.disagreed),
+            ("surely_otherwise", it.sure_disagreed),
+            ("unknown", it.unknown),
+            ("serving_unknown", it.serving_unknown),
+        ] {
+            self.shadow_events.with_label_values(&[task, outcome]).set(i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// There is no shadow.
+    pub fn no_shadow(&self, task: &str) {
+        self.shadow.with_label_values(&[task]).set(0);
     }
 
     /// Counts what a training came to.

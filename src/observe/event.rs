@@ -19,6 +19,7 @@ use crate::domain::{
     View,
 };
 use crate::infer::predict::{PRESENT, Prediction};
+use crate::observe::people::Signs;
 use crate::observe::track::Tracks;
 use crate::pipeline::House;
 
@@ -43,6 +44,7 @@ const BETWEEN_CHANGES: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Observer {
     config: EventsConfig,
+    signs: Signs,
     cameras: HashMap<CameraName, Watch>,
 }
 
@@ -53,6 +55,8 @@ struct Watch {
     recent: VecDeque<Prediction>,
     open: Option<Open>,
     blank: Option<Burst>,
+    /// When a look last showed a sign of people.
+    people: Option<Duration>,
     last_heard: Duration,
 }
 
@@ -78,12 +82,13 @@ struct Burst {
     presence: f32,
     generation: Generation,
     keepsake: Keepsake,
+    people: bool,
 }
 
 impl Observer {
-    /// An observer that has seen nothing.
-    pub fn new(config: &EventsConfig) -> Observer {
-        Observer { config: config.clone(), cameras: HashMap::new() }
+    /// An observer that has seen nothing; it marks events in which looks show `signs` of people.
+    pub fn new(config: &EventsConfig, signs: Signs) -> Observer {
+        Observer { config: config.clone(), signs, cameras: HashMap::new() }
     }
 
     /// Takes one prediction; `heard` is the daemon's own time, for [`Observer::close_silent`].
@@ -93,6 +98,9 @@ impl Observer {
         watch.last_heard = heard;
         let mut updates = Vec::new();
         watch.close_if_over(&self.config, prediction.look.frame.elapsed, &mut updates);
+        if self.signs.show(&prediction) {
+            watch.note_people(prediction.look.frame.elapsed, &mut updates);
+        }
         watch.take(&self.config, prediction, &mut updates);
         updates
     }
@@ -137,6 +145,20 @@ impl Watch {
         updates.extend(self.blank.take().and_then(Burst::end));
     }
 
+    /// Marks what goes on.
+    fn note_people(&mut self, at: Duration, updates: &mut Vec<EventUpdate>) {
+        self.people = Some(at);
+        if let Some(burst) = &mut self.blank {
+            burst.people = true;
+        }
+        if let Some(open) = self.open.as_mut().filter(|it| !it.event.people) {
+            open.event.people = true;
+            // At once: its pictures may be looked at this moment.
+            let event = open.event.clone();
+            updates.push(EventUpdate { change: Change::Changed, event, keepsakes: Vec::new(), said: None });
+        }
+    }
+
     fn take(&mut self, config: &EventsConfig, prediction: Prediction, updates: &mut Vec<EventUpdate>) {
         let presence = prediction.presence();
         if let Some(open) = &mut self.open {
@@ -151,16 +173,18 @@ impl Watch {
             }
             return;
         }
+        let (now, gap) = (prediction.look.frame.elapsed, Duration::from_secs_f64(config.gap_secs));
+        let people = self.people.is_some_and(|at| now.saturating_sub(at) <= gap);
         if prediction.excess() >= 1.0 || presence >= PRESENT {
-            self.note_strange(&prediction);
+            self.note_strange(&prediction, people);
             self.recent.push_back(prediction);
         }
         let weight: f32 = self.recent.iter().map(Prediction::weight).sum();
         let mean = self.recent.iter().map(Prediction::presence).sum::<f32>() / self.recent.len().max(1) as f32;
         if weight >= config.open_looks && mean >= MEAN_PRESENCE {
             self.blank = None;
-            let looks = self.last_run(Duration::from_secs_f64(config.gap_secs / 2.0));
-            self.open = Open::begin(config, &looks, updates);
+            let looks = self.last_run(gap / 2);
+            self.open = Open::begin(config, &looks, people, updates);
         }
     }
 
@@ -178,7 +202,7 @@ impl Watch {
         self.recent.drain(..).skip(begin).collect()
     }
 
-    fn note_strange(&mut self, prediction: &Prediction) {
+    fn note_strange(&mut self, prediction: &Prediction, people: bool) {
         let (presence, frame) = (prediction.presence(), &prediction.look.frame);
         if prediction.excess() < STRANGE {
             return;
@@ -197,6 +221,7 @@ impl Watch {
                     presence,
                     generation: prediction.head.generation().clone(),
                     keepsake,
+                    people,
                 });
             }
         }
@@ -205,7 +230,12 @@ impl Watch {
 
 impl Open {
     /// Opens an event with the looks that made it.
-    fn begin(config: &EventsConfig, looks: &[Prediction], updates: &mut Vec<EventUpdate>) -> Option<Open> {
+    fn begin(
+        config: &EventsConfig,
+        looks: &[Prediction],
+        people: bool,
+        updates: &mut Vec<EventUpdate>,
+    ) -> Option<Open> {
         let (first, rest) = looks.split_first()?;
         let frame = &first.look.frame;
         let mut tracks = Tracks::default();
@@ -221,6 +251,7 @@ impl Open {
             observations: tracks.observations(&first.head, config.threshold),
             looks: 0,
             media: Vec::new(),
+            people,
         };
         let (saved, changed) = (frame.elapsed, frame.elapsed);
         let (best, pictured) = (Vec::new(), None);
@@ -322,6 +353,7 @@ impl Burst {
             observations: vec![blank],
             looks: self.n_looks,
             media: vec![self.keepsake.id],
+            people: self.people,
         };
         Some(EventUpdate { change: Change::Ended, event, keepsakes: vec![self.keepsake], said: None })
     }
@@ -375,12 +407,13 @@ fn id_at(at: Timestamp) -> Uuid {
 /// Runs the stage on a thread of its own until its input closes; then every open event is ended.
 pub fn spawn(
     config: &EventsConfig,
+    signs: Signs,
     house: &House,
     input: Receiver<Prediction>,
     output: Sender<EventUpdate>,
 ) -> io::Result<JoinHandle<()>> {
     let clock = Arc::clone(&house.clock);
-    let mut observer = Observer::new(config);
+    let mut observer = Observer::new(config, signs);
     thread::Builder::new().name("events".into()).spawn(move || {
         loop {
             let updates = match input.recv_timeout(Duration::from_secs(1)) {

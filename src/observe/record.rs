@@ -198,7 +198,7 @@ impl Recorder {
     }
 
     fn announce_recovered(&mut self, event: Event) {
-        let saved = Saved::Stored { media: event.media.clone() };
+        let saved = Saved::Stored { media: event.media.clone(), people: event.people };
         self.announce(Pending { event, change: Change::Ended, pieces: Vec::new(), refused: 0 }, saved);
     }
 
@@ -206,22 +206,22 @@ impl Recorder {
     fn announce(&mut self, pending: Pending, saved: Saved) {
         let Pending { mut event, change, .. } = pending;
         let heard = self.announced.contains(&event.id);
-        if let Saved::Stored { media } = saved
-            && (heard || !event.is_blank())
-        {
-            // What the store did not keep nobody can look at.
-            event.media = media;
+        event.people = event.may_show_people();
+        if let Saved::Stored { media, people } = saved {
+            // What the store did not keep nobody can look at, and what a label says goes before what a head does.
+            (event.media, event.people) = (media, people);
             let change = match change {
                 Change::Changed | Change::Progressed if !heard => Change::Opened,
                 change => change,
             };
-            if change != Change::Progressed {
+            if change != Change::Progressed && (heard || !event.is_blank()) {
                 self.announced.insert(event.id);
                 self.sinks.iter_mut().for_each(|sink| sink.publish(&event, change));
             }
         }
         if change == Change::Ended {
             self.announced.remove(&event.id);
+            self.metrics.events_people.inc_by(event.people.into());
             for it in &event.observations {
                 self.metrics.events.with_label_values(&[&*it.generation.task, &it.label()]).inc();
             }

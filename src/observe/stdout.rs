@@ -126,7 +126,8 @@ fn text(event: &Event, change: Change, zone: &TimeZone) -> String {
     };
     let at = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let seen: Vec<String> = event.observations.iter().map(species).collect();
-    format!("{at}  {:<12}  {word:<7}  {}  {:.0} s", event.camera, seen.join(", "), event.duration_secs)
+    let people = if event.people { "  people?" } else { "" };
+    format!("{at}  {:<12}  {word:<7}  {}  {:.0} s{people}", event.camera, seen.join(", "), event.duration_secs)
 }
 
 fn species(it: &Observation) -> String {
@@ -194,12 +195,12 @@ mod tests {
         let (page, metrics) = (Page::default(), Metrics::new());
         let mut sink = Stdout::to(page.clone(), false, zurich(), &metrics).unwrap();
         sink.publish(&event(), Change::Opened);
-        sink.publish(&event(), Change::Ended);
+        sink.publish(&Event { people: true, ..event() }, Change::Ended);
         drop(sink);
         assert_eq!(
             page.text(),
             "2026-11-24 08:17:40  feeder        opened   red fox 75 %, unknown 40 % (badger?)  2 s\n\
-             2026-11-24 08:17:42  feeder        ended    red fox 75 %, unknown 40 % (badger?)  2 s\n"
+             2026-11-24 08:17:42  feeder        ended    red fox 75 %, unknown 40 % (badger?)  2 s  people?\n"
         );
     }
 
@@ -222,7 +223,7 @@ mod tests {
                 {"type": "unknown", "class": null, "hint": {"name": "badger", "scientific_name": "Meles meles"},
                  "probability": 0.4, "generation": {"task": "species", "number": 0}},
             ],
-            "media": ["00000000-0000-0000-0000-000000000000"],
+            "media": ["00000000-0000-0000-0000-000000000000"], "people": false,
         });
         // 0.4 is an f32 on one side.
         assert_eq!(line.to_string().replace("0.4000000059604645", "0.4"), wanted.to_string());

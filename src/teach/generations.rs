@@ -4,6 +4,8 @@
 //! ```text
 //! heads/<task>/current               the number of the generation that serves; replaced whole
 //! heads/<task>/served                those that served, in their order: what a rollback goes back through
+//! heads/<task>/shadow                the number of the one that answers beside it, unheard; shadow.json: how far its trial is
+//! heads/<task>/shadowed-<number>.json   what came of that
 //! heads/<task>/highest               the highest number that was deleted: none is given twice
 //! heads/<task>/trained.json          the labels that the last training saw
 //! heads/<task>/rolled-back-<number>.json   that it proved worse than the one before, and in what
@@ -34,9 +36,11 @@ mod disk;
 mod kept;
 mod named;
 mod served;
+mod shadow;
 mod weights;
 
 pub use served::RolledBack;
+pub use shadow::{Shadowed, Tally};
 pub use weights::Weights;
 
 const FOLDER: &str = "heads";

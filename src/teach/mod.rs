@@ -32,6 +32,7 @@ pub mod erase;
 pub mod follow;
 pub mod generations;
 pub mod retrain;
+pub mod shadow;
 pub mod train;
 pub mod trial;
 pub mod waiting;

@@ -53,6 +53,8 @@ pub struct Trained {
     pub manifest: Option<Manifest>,
     /// The generation that serves now.
     pub serving: u32,
+    /// Whether the new one answers beside it first, unheard.
+    pub shadow: bool,
     /// That the one that served before this training proved worse than the one before it.
     pub rolled_back: Option<RolledBack>,
 }
@@ -116,7 +118,7 @@ fn train_on(
             serving = if keep { generations.roll_back_for(it)? } else { it.to };
         }
         if let Some(verdict) = same(generations, &labels_sha256)? {
-            return Ok(Trained { verdict, manifest: None, serving, rolled_back });
+            return Ok(Trained { verdict, manifest: None, serving, shadow: false, rolled_back });
         }
     }
     let fitted = fit(&taught)?;
@@ -156,7 +158,7 @@ fn train_on(
         verdict: verdict.clone(),
     };
     if !keep {
-        return Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back });
+        return Ok(Trained { verdict, manifest: Some(manifest), serving, shadow: false, rolled_back });
     }
     let second = fitted.both.map(|it| it.learned);
     let weights = Weights { first: fitted.alone.learned, second };
@@ -165,12 +167,20 @@ fn train_on(
         return Err(GenerationError::Overtaken { task: task.into() }.into());
     }
     let manifest = generations.add(manifest, &weights)?;
+    let mut shadow = false;
     if verdict.is_promoted() {
-        serving = manifest.generation.number;
-        generations.promote(serving)?;
+        let number = manifest.generation.number;
+        // The starter head knows none of the names: there is nothing to compare with beside it.
+        shadow = config.shadow_events > 0 && serving > 0 && must_serve.is_none();
+        if shadow {
+            generations.set_shadow(number)?;
+        } else {
+            serving = number;
+            generations.promote(serving)?;
+        }
     }
     generations.prune(config.keep_generations)?;
-    Ok(Trained { verdict, manifest: Some(manifest), serving, rolled_back })
+    Ok(Trained { verdict, manifest: Some(manifest), serving, shadow, rolled_back })
 }
 
 /// Nothing new: the last generation that was trained here, or one that proved worse, has these very labels.
@@ -271,7 +281,8 @@ fn hash(taught: &Taught, featurizer: &str, second: Option<&str>) -> String {
     hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
 }
 
-/// The head that serves, where people have taught it on this featurizer.
+/// A head that people have taught on this featurizer: most often the one that serves.
+#[derive(Debug)]
 pub(super) struct Incumbent {
     pub(super) manifest: Manifest,
     pub(super) learned: Learned,
@@ -297,7 +308,7 @@ impl Incumbent {
     }
 }
 
-fn incumbent(
+pub(super) fn incumbent(
     generations: &Generations,
     serving: u32,
     (featurizer, second): (&str, Option<&str>),
@@ -315,4 +326,4 @@ fn incumbent(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -57,6 +57,23 @@ pub(super) fn relapse(
     before: Option<&Incumbent>,
     protected: &[String],
 ) -> Option<RolledBack> {
+    let contest = since(taught, serving, before, protected);
+    let checks = contest.proven_worse();
+    if checks.is_empty() {
+        return None;
+    }
+    let in_what: Vec<&str> = checks.iter().map(|it| &*it.name).collect();
+    let (generation, to) = (serving.manifest.generation.number, before.map_or(0, |it| it.manifest.generation.number));
+    let events = contest.bouts.len();
+    let reason = format!(
+        "on {events} events labelled since, it is worse than generation {to} that served before: {}",
+        in_what.join(", ")
+    );
+    Some(RolledBack { generation, to, at: jiff::Timestamp::now(), events, reason, checks })
+}
+
+/// What both say of events that neither was fitted on; `serving` is the challenger.
+pub(super) fn since(taught: &Taught, serving: &Incumbent, before: Option<&Incumbent>, protected: &[String]) -> Contest {
     let fitted = |it: &Incumbent| it.manifest.events.iter().cloned().collect::<HashSet<String>>();
     let known = [Some(serving), before].into_iter().flatten().map(fitted).collect::<Vec<_>>();
     let place = |name: &str| taught.classes.iter().position(|it| &*it.name == name);
@@ -82,7 +99,7 @@ pub(super) fn relapse(
         }
     });
     let knows = |it: &Incumbent, name: &str| it.manifest.classes.iter().any(|it| &*it.class.name == name);
-    let contest = Contest {
+    Contest {
         classes: taught.classes.iter().map(|it| it.name.to_string()).collect(),
         first: before.is_none(),
         new: taught.classes.iter().map(|it| !knows(before.unwrap_or(serving), &it.name)).collect(),
@@ -91,19 +108,7 @@ pub(super) fn relapse(
         bouts: bouts.collect(),
         blank: taught.blank(),
         ..Contest::default()
-    };
-    let checks = contest.proven_worse();
-    if checks.is_empty() {
-        return None;
     }
-    let in_what: Vec<&str> = checks.iter().map(|it| &*it.name).collect();
-    let (generation, to) = (serving.manifest.generation.number, before.map_or(0, |it| it.manifest.generation.number));
-    let events = contest.bouts.len();
-    let reason = format!(
-        "on {events} events labelled since, it is worse than generation {to} that served before: {}",
-        in_what.join(", ")
-    );
-    Some(RolledBack { generation, to, at: jiff::Timestamp::now(), events, reason, checks })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::App;
 use crate::capture::camera::Status;
 use crate::metrics::CameraState;
-use crate::observe::store::StoreError;
+use crate::observe::store::{Shown, StoreError};
 
 /// Events a page, at most.
 const MAX_EVENTS: usize = 200;
@@ -54,6 +54,8 @@ impl CameraView {
 pub(super) struct Window {
     limit: Option<usize>,
     before: Option<Uuid>,
+    /// Those alone that people may be in, or those alone that they are not.
+    people: Option<bool>,
 }
 
 pub(super) async fn cameras(State(app): State<App>) -> Response {
@@ -62,7 +64,13 @@ pub(super) async fn cameras(State(app): State<App>) -> Response {
 
 /// What a camera shows now.
 pub(super) async fn picture(State(app): State<App>, Path(name): Path<String>) -> Response {
+    let store = app.store.clone();
+    let hidden = match on_disk(&app, move || store.cameras_with_people()).await {
+        Ok(cameras) => cameras.contains(&name) || app.glances.is_hidden(&name),
+        Err(response) => return response,
+    };
     match app.glances.latest(&name) {
+        _ if hidden => people_hidden(),
         Some(it) => ([(header::CONTENT_TYPE, "image/jpeg")], it.jpeg.to_vec()).into_response(),
         None => (StatusCode::NOT_FOUND, "no picture of such a camera\n").into_response(),
     }
@@ -74,9 +82,28 @@ pub(super) async fn events(State(app): State<App>, Query(window): Query<Window>)
         return (StatusCode::BAD_REQUEST, format!("limit must be between 1 and {MAX_EVENTS}\n")).into_response();
     }
     let store = app.store.clone();
-    on_disk(&app, move || store.latest_events(limit, window.before))
-        .await
-        .map_or_else(|it| it, |it| Json(it).into_response())
+    let read = move || match window.people {
+        None => store.latest_events(limit, window.before),
+        Some(true) => store.latest_people(limit, window.before),
+        Some(false) => store.latest_without_people(limit, window.before),
+    };
+    on_disk(&app, read).await.map_or_else(|it| it, |it| Json(it).into_response())
+}
+
+/// Nobody sees pictures with people over HTTP: there is no login that would tell one from another.
+fn people_hidden() -> Response {
+    let error = "people may be in this picture, and the config hides those: `people.pictures` says so, and a label of the \
+                 event that says what else it is shows it again";
+    (StatusCode::FORBIDDEN, Json(Refused { reason: "people", error })).into_response()
+}
+
+/// Why something is not shown.
+#[derive(Debug, Serialize)]
+struct Refused {
+    /// A word for programs.
+    reason: &'static str,
+    /// A sentence for people.
+    error: &'static str,
 }
 
 pub(super) async fn event(State(app): State<App>, Path(id): Path<Uuid>) -> Response {
@@ -92,14 +119,19 @@ pub(super) async fn event(State(app): State<App>, Path(id): Path<Uuid>) -> Respo
 pub(super) async fn media(State(app): State<App>, Path(id): Path<Uuid>) -> Response {
     let store = app.store.clone();
     // A file that is gone was deleted since, to make room.
-    let read = move || Ok::<_, StoreError>(store.media_path(id)?.and_then(|it| std::fs::read(it).ok()));
+    let read = move || match store.shown(id)? {
+        Shown::At(path) => Ok(Some(std::fs::read(path).ok())),
+        Shown::Hidden => Ok(None),
+        Shown::Missing => Ok(Some(None)),
+    };
     match on_disk(&app, read).await {
-        Ok(Some(jpeg)) => {
-            let headers =
-                [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
-            (headers, jpeg).into_response()
+        Ok(Some(Some(jpeg))) => {
+            // What may be hidden later must not stay with whoever has seen it.
+            let caching = if app.store.hides_people() { "no-store" } else { "private, max-age=31536000, immutable" };
+            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, caching)], jpeg).into_response()
         }
-        Ok(None) => (StatusCode::NOT_FOUND, "no such picture\n").into_response(),
+        Ok(None) => people_hidden(),
+        Ok(Some(None)) => (StatusCode::NOT_FOUND, "no such picture\n").into_response(),
         Err(response) => response,
     }
 }

@@ -1,5 +1,7 @@
 //! The live page: how the cameras are, and what came by. It works without scripts; a script renews it in place.
 
+use std::collections::HashSet;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -35,6 +37,8 @@ struct CameraCard {
     detail: String,
     error: String,
     picture: Option<CameraPicture>,
+    /// There is none because of people.
+    hidden: bool,
 }
 
 struct CameraPicture {
@@ -50,6 +54,7 @@ struct EventCard {
     lasted: String,
     open: bool,
     infrared: bool,
+    people: bool,
     picture: Option<String>,
     alt: String,
 }
@@ -70,15 +75,16 @@ struct Moment {
 
 pub(super) async fn live(State(app): State<App>) -> Response {
     let store = app.store.clone();
-    let events = match on_disk(&app, move || store.latest_events(N_EVENTS, None)).await {
-        Ok(events) => events,
+    let read = move || Ok((store.latest_events(N_EVENTS, None)?, store.cameras_with_people()?));
+    let (events, hidden) = match on_disk(&app, read).await {
+        Ok(read) => read,
         Err(response) => return response,
     };
     let now = Timestamp::now();
     let page = Live {
         n_playing: app.cameras.iter().filter(|it| it.state() == CameraState::Playing).count(),
-        cameras: app.cameras.iter().map(|it| camera_card(it, app.glances.latest(it.name()), now)).collect(),
-        events: events.iter().map(|it| event_card(it, now)).collect(),
+        cameras: app.cameras.iter().map(|it| camera(&app, it, &hidden, now)).collect(),
+        events: events.iter().map(|it| event_card(it, app.store.hides_people(), now)).collect(),
     };
     match page.render() {
         Ok(html) => Html(html).into_response(),
@@ -101,7 +107,16 @@ pub(super) async fn logo() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("assets/eyes.svg")).into_response()
 }
 
-fn camera_card(status: &Status, glance: Option<Glance>, now: Timestamp) -> CameraCard {
+/// `hidden`: the cameras at which an event with people goes on.
+fn camera(app: &App, status: &Status, hidden: &HashSet<String>, now: Timestamp) -> CameraCard {
+    let name = status.name();
+    // Asked in any case: that somebody looks sets the pace.
+    let glance = app.glances.latest(name);
+    let hidden = hidden.contains(&**name) || app.glances.is_hidden(name);
+    camera_card(status, glance.filter(|_| !hidden), hidden, now)
+}
+
+fn camera_card(status: &Status, glance: Option<Glance>, hidden: bool, now: Timestamp) -> CameraCard {
     let (state, zone) = (status.state(), status.time_zone());
     let detail = match (state, status.size_px(), status.last_frame_at()) {
         (CameraState::Playing, Some((width, height)), _) => {
@@ -118,6 +133,7 @@ fn camera_card(status: &Status, glance: Option<Glance>, now: Timestamp) -> Camer
         said: said(state),
         detail,
         error: status.last_error().unwrap_or_default(),
+        hidden,
         picture: glance.map(|it| CameraPicture {
             taken_ms: it.at.as_millisecond(),
             alt: format!("What {} showed at {}", status.name(), Moment::of(it.at, zone, now).short),
@@ -133,7 +149,7 @@ fn said(state: CameraState) -> &'static str {
     }
 }
 
-fn event_card(stored: &StoredEvent, now: Timestamp) -> EventCard {
+fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> EventCard {
     let event = &stored.event;
     let what: Vec<What> = event.observations.iter().map(what).collect();
     let time = Moment::of(event.start, &stored.time_zone, now);
@@ -150,7 +166,8 @@ fn event_card(stored: &StoredEvent, now: Timestamp) -> EventCard {
         },
         open: event.state == EventState::Open,
         infrared: event.modality == Modality::Infrared,
-        picture: event.media.first().map(|it| format!("/media/{it}")),
+        people: event.people,
+        picture: event.media.first().filter(|_| !(event.people && hides_people)).map(|it| format!("/media/{it}")),
         what,
         time,
     }

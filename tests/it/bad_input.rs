@@ -31,7 +31,7 @@ fn models(dir: &Path) {
     for entry in fs::read_dir(real).unwrap().map(Result::unwrap) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.ends_with(".toml") || name.ends_with(".csv") {
+        if name.ends_with(".toml") || name.ends_with(".csv") || name.ends_with("people.txt") {
             fs::copy(entry.path(), dir.join(&*name)).unwrap();
         } else if name.ends_with(".onnx") || name.contains(".so") {
             std::os::unix::fs::symlink(entry.path(), dir.join(&*name)).unwrap();

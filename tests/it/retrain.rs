@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eyeshine::capture::picture::Picture;
-use eyeshine::config::StoreConfig;
+use eyeshine::config::{PeoplePictures, StoreConfig};
 use eyeshine::demo::relay::Relay;
 use eyeshine::domain::{CaptureMethod, Embedding, Frame, Keepsake, Modality, View};
 use eyeshine::infer::contract::Contract;
@@ -146,6 +146,7 @@ impl MadeUp {
             database_max_mb: 1_000,
             picture_px: 64,
             jpeg_quality: 80,
+            people: PeoplePictures::Hide,
         };
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let contract = Contract::load(&models, "efficientnet-lite0-int8").unwrap();

@@ -94,6 +94,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         }],
         looks: 12,
         media: vec![keepsake.id],
+        people: false,
     };
     EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: None }
 }

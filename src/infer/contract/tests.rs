@@ -83,6 +83,29 @@ fn the_shipped_contracts_load_with_their_classes() {
     let (tench, last) = (&int8.classes[0], &int8.classes[999]);
     assert_eq!((tench.animal, &*tench.scientific_name, &*tench.rank), (true, "Tinca tinca", "species"));
     assert!(!last.animal, "{last:?}");
+    let people: Vec<&str> = int8.people.iter().map(|it| &*int8.classes[*it].label).collect();
+    assert!(people.len() > 100 && people.contains(&"backpack") && people.contains(&"pickup"), "{people:?}");
+    assert!(int8.people.iter().all(|it| !int8.classes[*it].animal), "{people:?}");
+}
+
+#[test]
+fn a_list_of_what_people_wear_names_labels_of_the_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    tiny::write(dir.path(), None);
+    let outputs = "logits = \"x\"\nclasses = \"c.csv\"\npeople = \"people.txt\"";
+    let contract = tiny::CONTRACT.replace("logits = \"\"\nclasses = \"\"", outputs);
+    fs::write(dir.path().join("tiny.toml"), contract).unwrap();
+    let classes = "index,label,animal,common_name,scientific_name,rank\n0,fox,1,fox,,\n1,jean,0,,,\n2,cab,0,,,\n";
+    fs::write(dir.path().join("c.csv"), classes).unwrap();
+    let load = |list: &str| {
+        fs::write(dir.path().join("people.txt"), list).unwrap();
+        Contract::load(dir.path(), "tiny")
+    };
+    assert_eq!(load("# worn\njean\n\n# driven\ncab\n").unwrap().people, [1, 2]);
+    let error = load("# worn\njeans\n").unwrap_err().to_string();
+    assert!(error.contains("outputs.people: ") && error.contains("line 2: \"jeans\" is no label"), "{error}");
+    fs::remove_file(dir.path().join("people.txt")).unwrap();
+    assert!(Contract::load(dir.path(), "tiny").unwrap_err().to_string().contains("outputs.people: "));
 }
 
 #[test]

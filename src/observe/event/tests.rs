@@ -4,6 +4,7 @@ use image::RgbImage;
 
 use super::*;
 use crate::capture::picture::Picture;
+use crate::config::PeopleConfig;
 use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look};
 use crate::infer::closeness::Closeness;
 use crate::infer::contract::NetworkClass;
@@ -22,6 +23,8 @@ struct Script {
     head: Arc<Head>,
     metrics: Arc<Metrics>,
     number: u64,
+    /// How sure the network is that the whole frame shows what people wear, 0..1.
+    worn: f32,
 }
 
 /// A crop: column of its cell, presence, class, probability of the class among animals.
@@ -37,11 +40,13 @@ impl Script {
             rank: "species".into(),
         };
         let config = EventsConfig { gap_secs: 3.0, open_looks: 1.5, max_secs: 60.0, threshold: 0.5, save_secs: 3.0 };
+        let people = PeopleConfig { pictures: Default::default(), probability: 0.3, starter_probability: 0.3 };
         Script {
-            observer: Observer::new(&config),
+            observer: Observer::new(&config, Signs::of(Arc::from([1]), &people)),
             head: Arc::new(Head::starter(&[row("fox"), row("deer"), row("hare")])),
             metrics: Metrics::new(),
             number: 0,
+            worn: 0.0,
         }
     }
 
@@ -85,7 +90,8 @@ impl Script {
             });
             candidates.push(Candidate { view: View::Crop, cell, area, frame: Arc::clone(&frame) });
         }
-        let embeddings = vec![embedding; candidates.len()];
+        let mut embeddings = vec![embedding; candidates.len()];
+        embeddings[0].logits = Some(Arc::from([(1.0 - self.worn).ln(), self.worn.ln(), f32::NEG_INFINITY]));
         let look = Look {
             frame,
             modality: Modality::Colour,
@@ -254,4 +260,68 @@ fn a_silent_camera_s_event_is_ended() {
     script.play(0.0, 3.0, &[(1, 0.9, FOX, 0.8)]);
     assert!(script.observer.close_silent(Duration::from_secs(5)).is_empty());
     assert_eq!(script.observer.close_silent(Duration::from_secs(20))[0].change, Change::Ended);
+}
+
+#[test]
+fn a_sign_of_people_marks_what_goes_on_at_once_and_for_good() {
+    let mut script = Script::new();
+    let marks = |updates: &[EventUpdate]| updates.iter().map(|it| it.event.people).collect::<Vec<_>>();
+    let fox = [(1, 0.9, FOX, 0.8)];
+    script.play(0.0, 4.0, &[]);
+    let before = script.play(4.0, 6.0, &fox);
+    assert!(!before.is_empty() && !marks(&before).contains(&true), "{before:?}");
+    // One look of many, in which no animal is, marks it at once; later ones without a sign take nothing back.
+    script.worn = 0.31;
+    let [marked] = &*script.strange_look(6.0, 1.5, &[]) else { panic!("it is told at once") };
+    assert_eq!((marked.change, marked.event.people), (Change::Changed, true));
+    script.worn = 0.29;
+    let mut after = script.play(6.2, 9.0, &fox);
+    after.extend(script.play(9.0, 16.0, &[]));
+    assert!(told(&after, Change::Ended).len() == 1 && !marks(&after).contains(&false), "{after:?}");
+
+    // The next has none: what the place always looks like is no sign.
+    script.worn = 0.9;
+    (0..20).for_each(|i| drop(script.strange_look(16.0 + 0.2 * f64::from(i), 0.5, &[])));
+    script.worn = 0.0;
+    let mut next = script.play(20.0, 22.0, &fox);
+    next.extend(script.play(22.0, 30.0, &[]));
+    assert!(told(&next, Change::Ended).len() == 1 && !marks(&next).contains(&true), "{next:?}");
+
+    // Just before it opens, and in one that is blank: to a head that nobody taught a person is no animal.
+    script.worn = 0.9;
+    script.strange_look(30.0, 1.1, &[]);
+    script.worn = 0.0;
+    let opened = script.play(30.2, 31.0, &fox);
+    assert_eq!(marks(&opened).first(), Some(&true));
+    script.play(31.0, 40.0, &[]);
+    script.worn = 0.9;
+    let mut blank: Vec<EventUpdate> = (0..6).flat_map(|i| script.strange_look(40.0 + f64::from(i), 1.5, &[])).collect();
+    script.worn = 0.0;
+    blank.extend(script.play(46.0, 52.0, &[]));
+    let [blank] = told(&blank, Change::Ended)[..] else { panic!("{blank:?}") };
+    assert!(blank.is_blank() && blank.people);
+}
+
+#[test]
+fn a_head_that_was_taught_people_says_so_itself_at_a_low_probability() {
+    let mut script = Script::new();
+    let class = |name: &str| NetworkClass {
+        label: name.into(),
+        animal: true,
+        common_name: name.into(),
+        scientific_name: "".into(),
+        rank: "species".into(),
+    };
+    script.head = Arc::new(Head::starter(&[class("fox"), class("human"), class("vehicle")]));
+    // What the network knows does not count beside it.
+    script.worn = 0.99;
+    script.play(0.0, 4.0, &[]);
+    let fox = script.play(4.0, 6.0, &[(1, 0.9, FOX, 0.8)]);
+    assert!(!fox.is_empty() && fox.iter().all(|it| !it.event.people), "{fox:?}");
+    // A doubt in one look: 0.9 * 0.4 of people or cars, and the answer is still a fox.
+    script.look(6.0, &[(1, 0.9, FOX, 0.6)]);
+    let mut rest = script.play(6.2, 9.0, &[(1, 0.9, FOX, 0.8)]);
+    rest.extend(script.play(9.0, 16.0, &[]));
+    let [ended] = told(&rest, Change::Ended)[..] else { panic!("{rest:?}") };
+    assert!(ended.people && labels(ended) == ["fox"], "{ended:?}");
 }

@@ -267,6 +267,8 @@ impl Store {
             let done = work(&tx).map_err(failed)?;
             if done.is_ok() {
                 tx.commit().map_err(failed)?;
+                // A label may say that people are in it: their pictures go at once, where they are to go.
+                super::people::discard(shared, writer)?;
             }
             Ok(done)
         })?

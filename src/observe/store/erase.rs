@@ -141,6 +141,7 @@ fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
                WHERE (?1 IS NULL OR e.id = ?1) AND (?2 IS NULL OR e.end_us >= ?2) AND (?3 IS NULL OR e.start_us <= ?3)
                    AND (?4 IS NULL OR e.camera = ?4)
                    AND (NOT ?5
+                       OR coalesce(e.people_said, e.people) = 1
                        OR EXISTS (SELECT 1 FROM observations o
                                   WHERE o.event = e.id AND ?6 IN (o.type, o.class, o.hint))
                        OR EXISTS (SELECT 1 FROM answers a LEFT JOIN labels l ON l.answer = a.id
@@ -279,8 +280,8 @@ impl Eraser {
 
     /// Takes the last traces out of the files: of the copies, of the pictures' folder, of the database and its log.
     pub fn cleanse(&self, events: &BTreeSet<Uuid>) -> Result<(), EraseError> {
-        for copy in self.copies()? {
-            cleanse_copy(&copy, events)
+        for copy in copies(&self.store.shared.dir)? {
+            cleanse_copy(&copy, events, "DELETE FROM events WHERE id = ?1")
                 .map_err(|error| EraseError::Copy { path: copy.clone(), why: error.to_string() })?;
         }
         self.sweep()?;
@@ -308,35 +309,34 @@ impl Eraser {
         swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))
     }
 
-    /// Copies of the database that an update of the schema left; those that it left unfinished are removed.
-    fn copies(&self) -> Result<Vec<PathBuf>, StoreError> {
-        let dir = &self.store.shared.dir;
-        let list = || {
-            let mut copies = Vec::new();
-            for entry in fs::read_dir(dir)? {
-                let path = entry?.path();
-                let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-                if !name.starts_with(&format!("{DATABASE}.v")) {
-                    continue;
-                }
-                if name.ends_with(".bak.tmp") {
-                    remove_file(&path)?;
-                } else if name.ends_with(".bak") {
-                    copies.push(path);
-                }
-            }
-            Ok(copies)
-        };
-        list().map_err(|error| StoreError::io(dir, &error))
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.store.shared.dir.join(name)
     }
 }
 
+/// Copies of the database that an update of the schema left; those that it left unfinished are removed.
+pub(super) fn copies(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let list = || {
+        let mut copies = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            if !name.starts_with(&format!("{DATABASE}.v")) {
+                continue;
+            }
+            if name.ends_with(".bak.tmp") {
+                remove_file(&path)?;
+            } else if name.ends_with(".bak") {
+                copies.push(path);
+            }
+        }
+        Ok(copies)
+    };
+    list().map_err(|error| StoreError::io(dir, &error))
+}
+
 /// Every name that a picture of the event may lie under, those too that were to be deleted already.
-fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<String>> {
+pub(super) fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT id, captured_us, file FROM media WHERE event = ?1";
     let rows = db
         .prepare_cached(sql)?
@@ -351,8 +351,8 @@ fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<String>> {
     Ok(files)
 }
 
-/// A copy is of an older schema; whatever refers to an event goes with it in each of them.
-fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>) -> rusqlite::Result<()> {
+/// A copy is of an older schema; whatever refers to what `delete` takes of an event goes with it in each of them.
+pub(super) fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>, delete: &str) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
     db.pragma_update(None, "foreign_keys", true)?;
@@ -360,7 +360,7 @@ fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>) -> rusqlite::Result<()> {
     let tx = db.transaction()?;
     let mut n = 0;
     for event in events {
-        n += tx.execute("DELETE FROM events WHERE id = ?1", [event.as_bytes()])?;
+        n += tx.execute(delete, [event.as_bytes()])?;
     }
     tx.commit()?;
     if n > 0 {
@@ -373,15 +373,21 @@ fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>) -> rusqlite::Result<()> {
 fn cut_log(db: &Connection) -> rusqlite::Result<bool> {
     let start = Instant::now();
     loop {
-        let held: Option<i64> = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).optional()?;
-        if held == Some(0) || start.elapsed() > PATIENCE {
-            return Ok(held != Some(0));
+        let held = cut_log_once(db)?;
+        if !held || start.elapsed() > PATIENCE {
+            return Ok(held);
         }
         thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn remove_file(path: &Path) -> io::Result<()> {
+/// The same, if nobody holds it now.
+pub(super) fn cut_log_once(db: &Connection) -> rusqlite::Result<bool> {
+    let held: Option<i64> = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).optional()?;
+    Ok(held != Some(0))
+}
+
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Store;
 use crate::capture::picture::Picture;
-use crate::config::StoreConfig;
+use crate::config::{PeoplePictures, StoreConfig};
 use crate::domain::{
     CaptureMethod, Change, Class, Embedding, Event, EventState, EventUpdate, Frame, Generation, Keepsake, Modality,
     Observation, ObservationType, View,
@@ -33,6 +33,7 @@ pub(crate) fn config() -> StoreConfig {
         database_max_mb: 100,
         picture_px: 1280,
         jpeg_quality: 85,
+        people: PeoplePictures::Hide,
     }
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn event(class: &str, at: Timestamp) -> Event {
         observations: vec![observation(class)],
         looks: 12,
         media: Vec::new(),
+        people: false,
     }
 }
 

@@ -168,6 +168,7 @@ fn row(event: &ImportedEvent, id: Uuid, frames: &[&ImportedFrame], (start, end):
         observations: vec![unclassified],
         looks: u32::try_from(frames.len()).unwrap_or(u32::MAX),
         media: Vec::new(),
+        people: false,
     }
 }
 

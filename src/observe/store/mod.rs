@@ -9,6 +9,8 @@ mod erase;
 mod error;
 mod import;
 mod labels;
+mod lately;
+mod people;
 mod piece;
 mod read;
 mod recorded;
@@ -34,7 +36,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::config::StoreConfig;
+use crate::config::{PeoplePictures, StoreConfig};
 use crate::domain::CameraName;
 use crate::metrics::Metrics;
 use crate::observe::media::MediaFolder;
@@ -47,6 +49,7 @@ pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
 pub(crate) use labels::{NO_CLASS, commonest};
+pub use people::Shown;
 pub(crate) use piece::Piece;
 pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};
@@ -76,9 +79,12 @@ mod skipped {
     pub(super) const MEDIA_CAP: &str = "media_cap";
     /// It could not be rendered or encoded.
     pub(super) const RENDER: &str = "render";
+    /// People may be in it, and the config keeps none of those.
+    pub(super) const PEOPLE: &str = "people";
     /// It could not be written; `eyeshine_store_errors_total` says why.
     pub(crate) const WRITE: &str = "write";
-    pub(super) const ALL: [&str; 7] = [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, WRITE];
+    pub(super) const ALL: [&str; 8] =
+        [EMBEDDINGS_FULL, PICTURES_FULL, REPLACED, BLANK, MEDIA_CAP, RENDER, PEOPLE, WRITE];
 }
 
 /// The store of a daemon; cheap to clone. It reads as a [`Reader`] does, on a connection of its own.
@@ -116,6 +122,8 @@ struct Writer {
     registered: HashMap<CameraName, Deployment>,
     /// The deployment that each camera's events belong to, once it is on disk.
     deployments: HashMap<CameraName, String>,
+    /// Whether the log may still hold what was discarded.
+    log_holds_people: bool,
 }
 
 impl Store {
@@ -258,19 +266,24 @@ impl Shared {
 impl Writer {
     /// The connection; opened, and what a crash left behind tidied up, where that is not done yet.
     fn connect(&mut self, shared: &Shared) -> Result<&mut Connection, StoreError> {
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => {
-                let mut db = schema::open(&shared.database(), &schema::STEPS)?;
-                if shared.lock.is_some() {
-                    tidy::tidy(shared, self, &mut db)?;
-                } else {
-                    tidy::count(shared, self, &db)?;
-                }
-                db
+        if self.db.is_none() {
+            let path = shared.database();
+            let mut db = schema::open(&path, &schema::STEPS)?;
+            if shared.config.people == PeoplePictures::Discard {
+                // What is deleted is overwritten, wherever it stood.
+                db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))
+                    .map_err(|error| StoreError::sqlite(&path, &error))?;
             }
-        };
-        Ok(self.db.insert(db))
+            if shared.lock.is_some() {
+                tidy::tidy(shared, self, &mut db)?;
+                self.db = Some(db);
+                people::discard(shared, self)?;
+            } else {
+                tidy::count(shared, self, &db)?;
+                self.db = Some(db);
+            }
+        }
+        Ok(self.db_mut())
     }
 }
 

@@ -65,6 +65,17 @@ impl Reader {
         self.latest("WHERE imported_as IS NULL AND id < ?1", limit, before)
     }
 
+    /// The latest of live cameras that people may be in, blank ones too: to a head that nobody has taught a person is no animal.
+    pub fn latest_people(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
+        self.latest("WHERE coalesce(people_said, people) = 1 AND imported_as IS NULL AND id < ?1", limit, before)
+    }
+
+    /// [`latest_events`](Self::latest_events) without those.
+    pub fn latest_without_people(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
+        let only = "WHERE blank = 0 AND coalesce(people_said, people) = 0 AND imported_as IS NULL AND id < ?1";
+        self.latest(only, limit, before)
+    }
+
     fn latest(&self, only: &str, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(|db| {
             let mut statement =
@@ -118,7 +129,7 @@ impl Reader {
 /// One event with all that is said of it.
 pub(super) fn event(db: &Connection, id: Uuid) -> rusqlite::Result<Option<StoredEvent>> {
     let sql = "SELECT e.camera, e.state, e.start_us, e.end_us, e.duration_secs, e.modality, e.looks, e.deployment,
-                      d.place, d.time_zone
+                      d.place, d.time_zone, coalesce(e.people_said, e.people)
                FROM events e JOIN deployments d ON d.id = e.deployment WHERE e.id = ?1";
     let found = db.prepare_cached(sql)?.query_row([id.as_bytes()], |row| {
         Ok(StoredEvent {
@@ -133,6 +144,7 @@ pub(super) fn event(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Stored
                 looks: row.get(6)?,
                 observations: Vec::new(),
                 media: Vec::new(),
+                people: row.get(10)?,
             },
             deployment: row.get(7)?,
             place: row.get(8)?,

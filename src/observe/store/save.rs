@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
+use crate::config::PeoplePictures;
 use crate::domain::{Event, EventUpdate};
 use crate::observe::media::MediaFolder;
 
@@ -20,6 +21,8 @@ pub enum Saved {
     Stored {
         /// Its pictures that are on disk, the best first.
         media: Vec<Uuid>,
+        /// Whether people may be in it: what labels say of that goes before what heads do.
+        people: bool,
     },
     /// It is blank, and as many blank events as may be were stored of this camera in the last hour.
     Skipped,
@@ -71,6 +74,13 @@ impl Store {
                 pieces.iter().for_each(|_| shared.skip(skipped::BLANK));
                 return Ok(Saved::Skipped);
             };
+            let people = super::people::is_marked(writer.db(), event).map_err(failed)?;
+            let pieces = if people && shared.config.people == PeoplePictures::Discard {
+                pieces.iter().for_each(|_| shared.skip(skipped::PEOPLE));
+                &[]
+            } else {
+                pieces
+            };
             let mut written = HashMap::new();
             let stored =
                 keep(shared, writer, &Row { event, deployment: &deployment, featurizer }, pieces, &mut written);
@@ -84,7 +94,19 @@ impl Store {
             if let Err(error) = super::tidy::shrink(shared, writer) {
                 tracing::warn!(%error, "the oldest vectors could not be removed");
             }
-            stored.map(|media| Saved::Stored { media }).map_err(failed)
+            let media = stored.map_err(failed)?;
+            Ok(match super::people::discard(shared, writer) {
+                Ok(()) if people && shared.config.people == PeoplePictures::Discard => {
+                    Saved::Stored { media: Vec::new(), people }
+                }
+                discarded => {
+                    if let Err(error) = discarded {
+                        shared.metrics.store_errors.with_label_values(&[error.reason()]).inc();
+                        tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
+                    }
+                    Saved::Stored { media, people }
+                }
+            })
         })
     }
 }
@@ -275,11 +297,13 @@ impl Row<'_> {
     fn store_event(&self, db: &Connection) -> rusqlite::Result<()> {
         let it = self.event;
         db.prepare_cached(
-            "INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank,
+                 people)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (id) DO UPDATE SET start_us = excluded.start_us, end_us = excluded.end_us,
                  duration_secs = excluded.duration_secs, state = excluded.state, modality = excluded.modality,
-                 looks = excluded.looks, blank = excluded.blank",
+                 looks = excluded.looks, blank = excluded.blank,
+                 people = max(people, excluded.people)",
         )?
         .execute(params![
             it.id.as_bytes(),
@@ -292,6 +316,7 @@ impl Row<'_> {
             words::word(it.modality),
             it.looks,
             it.is_blank(),
+            it.may_show_people(),
         ])
         .map(drop)
     }

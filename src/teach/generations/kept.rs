@@ -31,8 +31,11 @@ impl Generations {
             return Err(GenerationError::Serving { task: self.task.clone(), number });
         }
         let (folder, removed) = (self.folder(number), self.dir.join(format!("{REMOVED}{number}")));
-        let highest = self.highest()?;
+        let (highest, is_shadow) = (self.highest()?, self.shadow().is_ok_and(|it| it == Some(number)));
         let remove = || {
+            if is_shadow {
+                self.drop_shadow()?;
+            }
             if folder.exists() {
                 if number > highest {
                     disk::replace(&self.dir, HIGHEST, format!("{number}\n").as_bytes())?;
@@ -44,16 +47,19 @@ impl Generations {
             }
             disk::remove(&removed)?;
             disk::remove(&self.dir.join(Generations::rolled_back_file(number)))?;
+            disk::remove(&self.dir.join(Generations::shadowed_file(number)))?;
             disk::sync(&self.dir)
         };
         remove().map_err(|source| failed(&folder, source))
     }
 
-    /// Deletes the oldest, until `keep` are left; never the one that serves, the one before it, or the newest. Gives
+    /// Deletes the oldest, until `keep` are left; never the one that serves, the one before it, the
+    /// one that answers beside it, or the newest. Gives
     /// those that went.
     pub fn prune(&self, keep: usize) -> Result<Vec<u32>, GenerationError> {
         let (numbers, current) = (self.numbers()?, self.current()?);
-        let needed = [current, self.before(current)?, numbers.last().copied().unwrap_or(0)];
+        let shadow = self.shadow()?.unwrap_or(0);
+        let needed = [current, self.before(current)?, shadow, numbers.last().copied().unwrap_or(0)];
         let spare = numbers.iter().copied().filter(|it| *it > 0 && !needed.contains(it));
         let gone: Vec<u32> = spare.take(numbers.len().saturating_sub(keep)).collect();
         gone.iter().try_for_each(|it| self.remove(*it))?;

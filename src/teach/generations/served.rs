@@ -58,7 +58,9 @@ impl Generations {
             // Whoever makes it serve again knows better.
             disk::remove(&mark)?;
             disk::replace(&self.dir, SERVED, served.as_bytes())?;
-            self.point(number)
+            self.point(number)?;
+            // Whatever answered beside the one that served was compared with that.
+            self.drop_shadow()
         };
         write().map_err(|source| failed(&self.dir.join(CURRENT), source))
     }

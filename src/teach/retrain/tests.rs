@@ -51,6 +51,7 @@ impl Site {
             min_new_labels,
             retrain_hours,
             retrain_max_secs: 60.0,
+            shadow_events: 0,
             keep_generations: 5,
         };
         let program = Program { config: None, state_dir: self.dir.path().to_owned() };

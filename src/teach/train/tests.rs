@@ -20,22 +20,22 @@ use crate::infer::tiny;
 use crate::observe::store::fixture;
 use crate::observe::store::{ImportedEvent, ImportedFrame};
 
-const SPECIES: [&str; 3] = ["deer", "fox", "hare"];
+pub(in crate::teach) const SPECIES: [&str; 3] = ["deer", "fox", "hare"];
 const DIMENSION: usize = 12;
 
-struct Site {
-    dir: tempfile::TempDir,
-    contracts: Contracts,
-    config: TeachConfig,
+pub(in crate::teach) struct Site {
+    pub(in crate::teach) dir: tempfile::TempDir,
+    pub(in crate::teach) contracts: Contracts,
+    pub(in crate::teach) config: TeachConfig,
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(in crate::teach) fn new() -> Site {
         Site { dir: tempfile::tempdir().unwrap(), contracts: contracts(), config: config() }
     }
 
     /// Labels events `from..to` of each species; no two are of one day.
-    fn label(&self, from: u32, to: u32) {
+    pub(in crate::teach) fn label(&self, from: u32, to: u32) {
         let store = Store::open_beside(self.dir.path(), &fixture::config()).unwrap();
         for (class, species) in SPECIES.iter().enumerate() {
             for nth in from..to {
@@ -45,16 +45,16 @@ impl Site {
         }
     }
 
-    fn train(&self) -> Trained {
+    pub(in crate::teach) fn train(&self) -> Trained {
         train(self.dir.path(), &self.config, &self.contracts, "species", "a test", true).unwrap()
     }
 
-    fn generations(&self) -> Generations {
+    pub(in crate::teach) fn generations(&self) -> Generations {
         Generations::of(self.dir.path(), "species")
     }
 
     /// A head that mixes up its species serves after the one that serves now.
-    fn spoil(&self) -> u32 {
+    pub(in crate::teach) fn spoil(&self) -> u32 {
         let generations = self.generations();
         let good = generations.manifest(generations.current().unwrap()).unwrap();
         let mut weights = generations.weights(&good).unwrap();
@@ -81,18 +81,23 @@ fn config() -> TeachConfig {
         min_new_labels: 1,
         retrain_hours: 24.0,
         retrain_max_secs: 60.0,
+        shadow_events: 0,
         keep_generations: 2,
     }
 }
 
 /// A cloud around each species' own direction.
-fn event(class: usize, species: &str, nth: u32) -> ImportedEvent {
+pub(in crate::teach) fn cloud(class: usize, nth: u32) -> Vec<f32> {
     let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(u64::from(nth) * 8 + class as u64);
+    let of = |i: usize, noise: f32| if i % SPECIES.len() == class { 1.0 + noise } else { noise };
+    (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect()
+}
+
+fn event(class: usize, species: &str, nth: u32) -> ImportedEvent {
     let frame = fixture::frame(16, 16, [class as u8, nth as u8, 60]);
     let mut keepsake = fixture::keepsake(&frame, 1.0);
     keepsake.view = View::Whole;
-    let of = |i: usize, noise: f32| if i % SPECIES.len() == class { 1.0 + noise } else { noise };
-    keepsake.embedding.features = (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect();
+    keepsake.embedding.features = cloud(class, nth).into();
     let mut sha256 = [class as u8; 32];
     sha256[..4].copy_from_slice(&nth.to_le_bytes());
     let classes = BTreeMap::from([("species".to_owned(), species.to_owned())]);
@@ -180,7 +185,7 @@ fn before_the_kill() -> Site {
     site
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(in crate::teach) fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -215,7 +220,7 @@ fn check(site: &Site, kill: &str) {
     assert!(!left.iter().any(|it| it.starts_with("unfinished") || it.starts_with("removed")), "{kill}: {left:?}");
 }
 
-fn child(test: &str, state: &Path, die_at: u32) -> Command {
+pub(in crate::teach) fn child(test: &str, state: &Path, die_at: u32) -> Command {
     let mut command = Command::new("env");
     command.arg(format!("EYESHINE_DIE_AT={die_at}"));
     fixture::play(&mut command, &std::env::current_exe().unwrap(), test, state.to_str().unwrap());

@@ -23,9 +23,9 @@ pub(super) enum Manner {
     Mute,
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     over: Arc<AtomicBool>,
-    pub(super) uri: String,
+    pub(crate) uri: String,
     /// Without a scheme and user name.
     pub(super) address: String,
 }
@@ -33,8 +33,16 @@ pub(super) struct Server {
 impl Server {
     /// Shows `sizes` of a picture, a second each, 10 frames a second; `login` is user name and password.
     pub(super) fn start(manner: Manner, sizes: &[(u32, u32)], login: Option<(&str, &str)>) -> Server {
-        let frames: Arc<Vec<Vec<u8>>> =
-            Arc::new(sizes.iter().flat_map(|size| (0..10).map(move |n| jpeg(*size, n))).collect());
+        Server::showing(manner, sizes.iter().flat_map(|size| (0..10).map(move |n| jpeg(*size, n))).collect(), login)
+    }
+
+    /// Shows pictures again and again, 10 a second, from the first on for whoever connects.
+    pub(crate) fn film(frames: Vec<Vec<u8>>) -> Server {
+        Server::showing(Manner::Steady, frames, None)
+    }
+
+    fn showing(manner: Manner, frames: Vec<Vec<u8>>, login: Option<(&str, &str)>) -> Server {
+        let frames = Arc::new(frames);
         let expected = login.map(|(user, password)| {
             format!("Authorization: Basic {}", glib::base64_encode(format!("{user}:{password}").as_bytes()))
         });

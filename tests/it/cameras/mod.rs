@@ -2,7 +2,7 @@
 //! are real.
 
 mod clock;
-mod http;
+pub(crate) mod http;
 mod leak;
 mod login;
 mod lost;

@@ -20,7 +20,7 @@ fn a_better_one_replaces_the_worst_of_an_event_and_its_file_goes() {
     let frame = fixture::frame(64, 64, [90, 120, 60]);
     let mut bring = |scores: &[f32]| {
         update.keepsakes = scores.iter().map(|&score| fixture::keepsake(&frame, score)).collect();
-        let Saved::Stored { media } = store.save(&update, FEATURIZER).unwrap() else { panic!("it is not blank") };
+        let Saved::Stored { media, .. } = store.save(&update, FEATURIZER).unwrap() else { panic!("it is not blank") };
         assert_eq!(files(dir.path()).len(), media.len(), "files and rows differ");
         let vectors = number(&raw(dir.path()), "SELECT count(*) FROM embeddings");
         (media, update.keepsakes.iter().map(|it| it.id).collect::<Vec<_>>(), vectors)

@@ -13,7 +13,7 @@ use super::{ended, files, number, raw};
 use crate::domain::{Change, EventUpdate, ObservationType};
 
 /// An event with two pictures of noise and vectors of its own.
-fn update(class: &str, at: Timestamp, nth: u8) -> EventUpdate {
+pub(super) fn update(class: &str, at: Timestamp, nth: u8) -> EventUpdate {
     let mut update = fixture::update(Change::Ended, class, 0);
     update.event = crate::domain::Event { state: update.event.state, ..fixture::event(class, at) };
     update.event.state = crate::domain::EventState::Ended;
@@ -27,7 +27,7 @@ fn update(class: &str, at: Timestamp, nth: u8) -> EventUpdate {
 }
 
 /// Everything by which an event could be found in a file.
-fn traces(dir: &Path, update: &EventUpdate, words: &[&str]) -> Vec<(String, Vec<u8>)> {
+pub(super) fn traces(dir: &Path, update: &EventUpdate, words: &[&str]) -> Vec<(String, Vec<u8>)> {
     let mut traces: Vec<(String, Vec<u8>)> =
         words.iter().map(|it| ((*it).to_owned(), it.as_bytes().to_vec())).collect();
     let ids = update.keepsakes.iter().map(|it| it.id).chain([update.event.id]);

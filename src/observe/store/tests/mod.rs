@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod erase;
 mod labels;
+mod people;
 mod refuse;
 
 use std::fs;
@@ -62,7 +63,7 @@ fn what_is_saved_is_read_again() {
         ..fixture::observation("blank")
     });
     let picture = update.keepsakes[1].id;
-    assert_eq!(store.save(&update, FEATURIZER).unwrap(), Saved::Stored { media: vec![picture] });
+    assert_eq!(store.save(&update, FEATURIZER).unwrap(), Saved::Stored { media: vec![picture], people: false });
 
     let stored = store.event(update.event.id).unwrap().unwrap();
     update.event.media = vec![picture];
@@ -98,7 +99,7 @@ fn numbers_that_are_none_do_not_keep_an_event_from_the_disk() {
     update.event.observations[0].probability = f32::INFINITY;
     update.keepsakes[0].area.width = f64::NAN;
     update.keepsakes[1].score = f32::NAN;
-    let Saved::Stored { media } = store.save(&update, FEATURIZER).unwrap() else { panic!("it is not blank") };
+    let Saved::Stored { media, .. } = store.save(&update, FEATURIZER).unwrap() else { panic!("it is not blank") };
     assert_eq!(media, [update.keepsakes[1].id]);
     assert_eq!(metrics.media_skipped.with_label_values(&["render"]).get(), 1);
     assert_eq!(store.event(update.event.id).unwrap().unwrap().event.duration_secs, 0.0);
