@@ -15,11 +15,14 @@ pub mod second;
 
 pub mod both;
 pub mod head;
+pub mod heads;
 pub mod learned;
 pub mod models;
 pub mod novelty;
 pub mod predict;
+pub mod ranks;
 pub mod space;
+pub mod taxonomy;
 pub mod together;
 pub mod unknown;
 pub(crate) mod vector;

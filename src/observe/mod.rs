@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod glance;
+pub mod said;
 pub mod track;
 
 pub mod reconsider;

@@ -13,5 +13,6 @@ mod life_cycle;
 mod load;
 mod reserve;
 mod retrain;
+mod tasks;
 mod teach;
 mod web;

@@ -88,6 +88,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         observations: vec![Observation {
             kind: if unknown { ObservationType::Unknown } else { ObservationType::Animal },
             class: (!unknown).then(|| fox.clone()),
+            rank: None,
             probability: 0.75,
             hint: unknown.then_some(fox),
             generation: Generation { task: "species".into(), number: 0 },
@@ -95,7 +96,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         looks: 12,
         media: vec![keepsake.id],
     };
-    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: None }
+    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: Vec::new() }
 }
 
 fn daemon(site: Site) -> (Daemon, Vec<Event>) {

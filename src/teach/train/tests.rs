@@ -15,7 +15,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::domain::{Generation, View};
+use crate::infer::contract::Contract;
 use crate::infer::head::Head;
+use crate::infer::taxonomy::Taxonomy;
 use crate::infer::tiny;
 use crate::observe::store::fixture;
 use crate::observe::store::{ImportedEvent, ImportedFrame};
@@ -23,15 +25,23 @@ use crate::observe::store::{ImportedEvent, ImportedFrame};
 const SPECIES: [&str; 3] = ["deer", "fox", "hare"];
 const DIMENSION: usize = 12;
 
-struct Site {
+pub(super) struct Site {
     dir: tempfile::TempDir,
     contracts: Contracts,
     config: TeachConfig,
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(super) fn new() -> Site {
         Site { dir: tempfile::tempdir().unwrap(), contracts: contracts(), config: config() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn featurizer(&self) -> String {
+        self.contracts.first.identity()
     }
 
     /// Labels events `from..to` of each species; no two are of one day.
@@ -45,11 +55,11 @@ impl Site {
         }
     }
 
-    fn train(&self) -> Trained {
+    pub(super) fn train(&self) -> Trained {
         train(self.dir.path(), &self.config, &self.contracts, "species", "a test", true).unwrap()
     }
 
-    fn generations(&self) -> Generations {
+    pub(super) fn generations(&self) -> Generations {
         Generations::of(self.dir.path(), "species")
     }
 
@@ -71,7 +81,9 @@ impl Site {
 }
 
 fn contracts() -> Contracts {
-    Contracts { first: Contract::load(&tiny::models_dir(), "efficientnet-lite0-int8").unwrap(), second: None }
+    let first = Contract::load(&tiny::models_dir(), "efficientnet-lite0-int8").unwrap();
+    let taxonomy = Taxonomy::new(&[], &first.classes);
+    Contracts { first, second: None, taxonomy }
 }
 
 fn config() -> TeachConfig {
@@ -88,11 +100,16 @@ fn config() -> TeachConfig {
 /// A cloud around each species' own direction.
 fn event(class: usize, species: &str, nth: u32) -> ImportedEvent {
     let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(u64::from(nth) * 8 + class as u64);
+    let of = |i: usize, noise: f32| if i % SPECIES.len() == class { 1.0 + noise } else { noise };
+    event_of(class, species, nth, (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect())
+}
+
+/// An event of one picture.
+pub(super) fn event_of(class: usize, species: &str, nth: u32, features: Vec<f32>) -> ImportedEvent {
     let frame = fixture::frame(16, 16, [class as u8, nth as u8, 60]);
     let mut keepsake = fixture::keepsake(&frame, 1.0);
     keepsake.view = View::Whole;
-    let of = |i: usize, noise: f32| if i % SPECIES.len() == class { 1.0 + noise } else { noise };
-    keepsake.embedding.features = (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect();
+    keepsake.embedding.features = features.into();
     let mut sha256 = [class as u8; 32];
     sha256[..4].copy_from_slice(&nth.to_le_bytes());
     let classes = BTreeMap::from([("species".to_owned(), species.to_owned())]);
