@@ -25,6 +25,7 @@ use eyeshine::clock::SystemClock;
 use eyeshine::config::CameraConfig;
 use eyeshine::config::load::{CameraArgument, Overrides, load};
 use eyeshine::infer::head::Head;
+use eyeshine::infer::heads::Heads;
 use eyeshine::infer::queue::fair;
 use eyeshine::metrics::Metrics;
 use eyeshine::pipeline::House;
@@ -96,7 +97,7 @@ fn camera(file: &Path) -> anyhow::Result<CameraConfig> {
 /// Milliseconds of processor time a received frame, from the camera's start to the end of its gate.
 fn watch(camera: &CameraConfig) -> anyhow::Result<f64> {
     let metrics = Metrics::new();
-    let heads = Arc::new(ArcSwap::from_pointee(Head::starter(&[])));
+    let heads = Arc::new(ArcSwap::from_pointee(Heads::from(Arc::new(Head::starter(&[])))));
     let house = House { metrics: Arc::clone(&metrics), clock: Arc::new(SystemClock::default()), heads };
     let (lanes, looks) = fair(4, &metrics);
     let drop_looks = thread::spawn(move || {

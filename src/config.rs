@@ -5,6 +5,7 @@ pub mod check;
 pub mod environment;
 mod keys;
 pub mod load;
+mod taxa;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,21 @@ pub struct ModelsConfig {
     pub second: String,
     /// File name of the ONNX Runtime library.
     pub runtime: PathBuf,
+    /// What names mean that the featurizer's contract does not know: every `[[taxon]]`.
+    #[serde(default)]
+    pub taxa: Vec<TaxonConfig>,
+}
+
+/// One `[[taxon]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxonConfig {
+    /// As the labels have it.
+    pub name: String,
+    /// A species, genus or family.
+    pub scientific_name: String,
+    /// Its family, where our table does not know its genus.
+    pub family: Option<String>,
 }
 
 /// `[featurizer]`.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::capture::picture::Picture;
 use crate::metrics::Fate;
-use crate::observe::track::Said;
+use crate::observe::said::Said;
 
 /// A camera's name: `[A-Za-z0-9._-]{1,64}`, unique in a daemon.
 pub type CameraName = Arc<str>;
@@ -222,6 +222,32 @@ impl fmt::Display for ObservationType {
 
 /// The classes of people and of what they drive.
 pub const PEOPLE: [&str; 2] = ["human", "vehicle"];
+/// The rank of a taxon above the species, the lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rank {
+    /// As `Lynx`.
+    Genus,
+    /// As `Felidae`.
+    Family,
+    /// As `Carnivora`.
+    Order,
+}
+
+impl Rank {
+    /// All of them.
+    pub const ALL: [Rank; 3] = [Rank::Genus, Rank::Family, Rank::Order];
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rank::Genus => "genus",
+            Rank::Family => "family",
+            Rank::Order => "order",
+        })
+    }
+}
 
 /// One species in one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -231,6 +257,9 @@ pub struct Observation {
     pub kind: ObservationType,
     /// The class, where there is one.
     pub class: Option<Class>,
+    /// Where the class is no taught one but a taxon above several: the head is sure of it, and not of which of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Rank>,
     /// Probability of the answer, 0..=1.
     pub probability: f32,
     /// For an unknown: what the starter head would have guessed.
@@ -247,11 +276,19 @@ impl Observation {
             || self.class.iter().chain(&self.hint).any(named)
     }
 
-    /// The word to show and to count: the class's name, or `unknown`, `blank` …
+    /// The word to count: the class's name, or `unknown`, `blank` …
     pub fn label(&self) -> String {
         match &self.class {
             Some(class) => class.name.to_string(),
             None => self.kind.to_string(),
+        }
+    }
+
+    /// The same for people: `Felidae (family)`.
+    pub fn shown(&self) -> String {
+        match self.rank {
+            Some(rank) => format!("{} ({rank})", self.label()),
+            None => self.label(),
         }
     }
 }
@@ -306,7 +343,7 @@ pub struct Event {
     pub duration_secs: f64,
     /// Colour or infrared, of most looks.
     pub modality: Modality,
-    /// One a species, the likeliest first; never empty.
+    /// One a species, the likeliest first, never none; then those of the further tasks of which heads serve.
     pub observations: Vec<Observation>,
     /// How many frames were looked at.
     pub looks: u32,
@@ -318,9 +355,19 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether nothing was there: stored, not announced.
+    /// Whether nothing was there, which the first task says: stored, not announced.
     pub fn is_blank(&self) -> bool {
-        self.observations.iter().all(|it| it.kind == ObservationType::Blank)
+        self.came_by().iter().all(|it| it.kind == ObservationType::Blank)
+    }
+
+    /// What came by: the observations of the first task.
+    pub fn came_by(&self) -> &[Observation] {
+        self.by_task().next().unwrap_or_default()
+    }
+
+    /// The observations of each task, the first task's first.
+    pub fn by_task(&self) -> impl Iterator<Item = &[Observation]> {
+        self.observations.chunk_by(|a, b| a.generation.task == b.generation.task)
     }
 
     /// Whether people may be in it, by its mark or by what any head answers or guesses: a car has a driver, and a plate.
@@ -352,6 +399,6 @@ pub struct EventUpdate {
     pub event: Event,
     /// New pictures and vectors, and those that have been looked at once more.
     pub keepsakes: Vec<Keepsake>,
-    /// Of an event that has ended: what was seen, where it was one animal.
-    pub said: Option<Said>,
+    /// Of an event that has ended: what each head says of it, the first task's first, where it was one animal; else none.
+    pub said: Vec<Said>,
 }

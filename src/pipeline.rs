@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, PeoplePictures};
 use crate::domain::EventUpdate;
 use crate::infer::featurizer::{self, Pool};
-use crate::infer::head::Head;
+use crate::infer::heads::Heads;
 use crate::infer::models::Models;
 use crate::infer::second::Second;
 use crate::infer::{predict, queue};
@@ -46,8 +46,8 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The head that serves; swapped between looks.
-    pub heads: Arc<ArcSwap<Head>>,
+    /// The heads that serve, one a task; swapped between looks.
+    pub heads: Arc<ArcSwap<Heads>>,
 }
 
 /// The running flow.

@@ -19,11 +19,12 @@ use crate::commands::{serving, unless_gone};
 use crate::config::{CameraConfig, Config};
 use crate::domain::{Change, Event, EventUpdate, Featurized, Frame, Observation, ObservationType};
 use crate::infer::featurizer::Featurizer;
-use crate::infer::head::Head;
+use crate::infer::heads::Heads;
 use crate::infer::models::Models;
 use crate::infer::predict::{Prediction, Predictor};
 use crate::metrics::Metrics;
 use crate::observe::people::Signs;
+use crate::observe::said::Hearing;
 
 pub use answer::Format;
 use answer::{Clip, Found};
@@ -40,10 +41,10 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
     if !stills.is_empty() {
         let mut featurizer =
             Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
-        let head = serving(config, &models)?;
+        let heads = Arc::new(serving(config, &models)?);
         let signs = Signs::new(&config.people, &models.contract);
         for burst in bursts(stills) {
-            found.extend(look_at(burst, config, camera, &mut featurizer, &head, &signs)?);
+            found.extend(look_at(burst, config, camera, &mut featurizer, &heads, &signs)?);
         }
     }
     for clip in clips {
@@ -129,7 +130,7 @@ fn look_at(
     config: &Config,
     camera: &CameraConfig,
     featurizer: &mut Featurizer,
-    head: &Arc<Head>,
+    heads: &Arc<Heads>,
     signs: &Signs,
 ) -> anyhow::Result<Vec<Found>> {
     let counters = Metrics::new().camera(&camera.name);
@@ -155,7 +156,7 @@ fn look_at(
     let mut predictor = Predictor::new(&config.novelty);
     for look in burst::looks(camera, frames) {
         let embeddings = featurizer.featurize(&look.candidates)?;
-        let prediction = predictor.predict(Featurized { look, embeddings }, head);
+        let prediction = predictor.predict(Featurized { look, embeddings }, heads);
         let frame = &prediction.look.frame;
         frame.fate.classified();
         if let Some(found) = found.get_mut(&frame.number) {
@@ -169,21 +170,28 @@ fn look_at(
 
 /// A still has no before and after: the answer is that of its crops where something stands out, else of the whole.
 fn still_event(prediction: &Prediction, threshold: f32) -> Event {
-    let look = &prediction.look;
+    let (look, mut hearing) = (&prediction.look, Hearing::default());
     let best = prediction.seen.iter().max_by(|a, b| a.presence.total_cmp(&b.presence));
-    let probabilities = best.and_then(|it| it.probabilities()).unwrap_or_default();
-    let blank = probabilities.first().copied().unwrap_or(1.0);
-    let top = (1..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
-    let share = top.map_or(0.0, |it| probabilities[it] / (1.0 - blank).max(f32::MIN_POSITIVE));
-    let class = top.map(|it| prediction.head.classes()[it].clone());
-    let generation = prediction.head.generation().clone();
-    let (kind, class, probability, hint) = if blank > 1.0 - blank {
-        (ObservationType::Blank, None, blank, None)
-    } else if share >= threshold {
-        (ObservationType::Animal, class, share, None)
-    } else {
-        (ObservationType::Unknown, None, share, class)
+    best.into_iter().for_each(|it| hearing.add(prediction, it, 1.0));
+    let first = prediction.heads.first();
+    let came_by = match hearing.said_of(&first.generation().task) {
+        Some(said) if said.is_blank() => said.blank(),
+        Some(said) => said.observation(None, threshold),
+        None => Observation {
+            kind: ObservationType::Blank,
+            class: None,
+            probability: 1.0,
+            rank: None,
+            hint: None,
+            generation: first.generation().clone(),
+        },
     };
+    let nothing = came_by.kind == ObservationType::Blank;
+    let further = prediction.heads.further().iter().filter_map(|it| {
+        let said = hearing.said_of(&it.generation().task)?;
+        if nothing { said.beside_blank(threshold) } else { Some(said.observation(None, threshold)) }
+    });
+    let observations = std::iter::once(came_by).chain(further).collect();
     Event {
         id: Uuid::now_v7(),
         camera: Arc::clone(&look.frame.camera),
@@ -192,7 +200,7 @@ fn still_event(prediction: &Prediction, threshold: f32) -> Event {
         end: look.frame.at,
         duration_secs: 0.0,
         modality: look.modality,
-        observations: vec![Observation { kind, class, probability, hint, generation }],
+        observations,
         looks: 1,
         media: Vec::new(),
         people: false,

@@ -153,7 +153,7 @@ fn seen_since(began: Timestamp, events: &[Event]) -> Vec<SeenEvent> {
             camera: it.camera.to_string(),
             from_secs,
             to_secs: from_secs + it.duration_secs,
-            labels: it.observations.iter().map(|it| it.label()).collect(),
+            labels: it.came_by().iter().map(|it| it.label()).collect(),
         }
     };
     events.iter().map(seen).collect()

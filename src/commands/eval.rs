@@ -86,6 +86,11 @@ pub fn eval(config: &Config, gate: &CameraConfig, asked: &Asked) -> anyhow::Resu
     let generations = Generations::of(&config.state.dir, task);
     let head = generations.serving(&models.contract.identity(), Arc::new(models.starter()))?;
     let serving = head.generation().number;
+    let answers = *head.generation().task == **task;
+    anyhow::ensure!(
+        answers,
+        "no head of {task} was taught yet: `eyeshine train --task {task}` makes one of its labels"
+    );
     let fitted: HashSet<String> = match serving {
         0 => HashSet::new(),
         number => generations.manifest(number)?.events.into_iter().collect(),

@@ -13,15 +13,15 @@ pub mod train;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::load::ConfigErrors;
 use crate::infer::featurizer::FeaturizerError;
-use crate::infer::head::Head;
+use crate::infer::heads::Heads;
 use crate::infer::models::{Models, ModelsError};
 use crate::observe::store::StoreError;
-use crate::teach::generations::{GenerationError, Generations};
+use crate::teach::follow;
+use crate::teach::generations::GenerationError;
 use crate::web::WebError;
 
 /// What the process says to who started it (sysexits).
@@ -58,11 +58,9 @@ impl Exit {
     }
 }
 
-/// The species head that serves in the state folder, for commands that look at pictures.
-fn serving(config: &Config, models: &Models) -> Result<Arc<Head>, GenerationError> {
-    let starter = Arc::new(models.starter());
-    let generations = Generations::of(&config.state.dir, &starter.generation().task);
-    generations.serving(&models.contract.identity(), starter)
+/// The heads that serve in the state folder, for commands that look at pictures.
+fn serving(config: &Config, models: &Models) -> Result<Heads, GenerationError> {
+    follow::serving(&config.state.dir, &config.teach.tasks, &models.contract.identity(), models.starter())
 }
 
 /// Whoever read our output may go when they have seen enough: that is no error.

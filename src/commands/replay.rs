@@ -26,7 +26,7 @@ pub(super) fn replay<T: Default + Send + 'static>(
     let house = House {
         metrics: Metrics::new(),
         clock: Arc::new(FileClock::default()),
-        heads: Arc::new(ArcSwap::new(serving(&config, models)?)),
+        heads: Arc::new(ArcSwap::from_pointee(serving(&config, models)?)),
     };
     let all = Arc::new(Mutex::new(T::default()));
     let kept = Arc::clone(&all);

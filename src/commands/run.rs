@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::infer::heads::Heads;
 use crate::infer::models::{Contracts, Models};
 use crate::metrics::Metrics;
 use crate::observe::publish::Sink;
@@ -21,7 +22,6 @@ use crate::observe::store::Store;
 use crate::pipeline::{House, Pipeline};
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
-use crate::teach::generations::Generations;
 use crate::teach::retrain::{Program, Retrainer};
 use crate::teach::shadow::Shadows;
 use crate::web;
@@ -56,16 +56,16 @@ pub fn run(
         store.register_deployment(camera)?;
     }
     let starter = Arc::new(models.starter());
-    let heads = Arc::new(ArcSwap::new(Arc::clone(&starter)));
+    let heads = Arc::new(ArcSwap::from_pointee(Heads::from(Arc::clone(&starter))));
     let program = Program { config: path.map(Path::to_owned), state_dir: config.state.dir.clone() };
     let reader = Store::reader(&config.state.dir);
-    let contracts = Contracts { first: (*models.contract).clone(), second: models.second.as_deref().cloned() };
+    let (first, second) = ((*models.contract).clone(), models.second.as_deref().cloned());
+    let contracts = Contracts { first, second, taxonomy: models.taxonomy.clone() };
     let shadows = Shadows::new(&config.teach, &config.state.dir, &contracts, reader.clone(), Arc::clone(&metrics));
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
-    let generations = Generations::of(&config.state.dir, &starter.generation().task);
-    let identity = models.contract.identity();
-    let mut follower = Follower::new(generations, identity, starter, heads, Arc::clone(&metrics));
+    let (dir, identity) = (&config.state.dir, models.contract.identity());
+    let mut follower = Follower::new(dir, &config.teach.tasks, identity, starter, heads, Arc::clone(&metrics));
     follower.look();
 
     let Told(mut sinks) = told(&metrics);

@@ -11,6 +11,7 @@ use super::cameras;
 use super::environment::Environment;
 use super::keys::{self, Key};
 use super::load::Overrides;
+use super::taxa;
 
 /// One thing that a person must edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(super) struct File {
     pub(super) document: Document<String>,
 }
 
-/// One `[[camera]]` of the file.
+/// One `[[camera]]` or `[[taxon]]` of the file.
 #[derive(Clone)]
 pub(super) struct Camera<'a> {
     pub(super) table: &'a dyn TableLike,
@@ -181,11 +182,18 @@ impl File {
                 }
                 continue;
             }
+            if name == "taxon" {
+                match tables(Some(item)) {
+                    Some(_) => taxa::check(self, problems),
+                    None => problems.push(self.problem(span, name, "each taxon begins with [[taxon]]")),
+                }
+                continue;
+            }
             match (keys::section(name), item.as_table_like()) {
                 (Some(keys), Some(table)) => self.walk_table(name, &[keys], table, problems),
                 (Some(_), None) => problems.push(self.problem(span, name, format!("must be a table, as [{name}]"))),
                 (None, _) => {
-                    let names = keys::SECTIONS.iter().map(|(name, _)| *name).chain(["camera"]);
+                    let names = keys::SECTIONS.iter().map(|(name, _)| *name).chain(["camera", "taxon"]);
                     let hint = suggestion(name, names, str::to_owned);
                     problems.push(self.problem(span, name, format!("no such section{hint}")));
                 }
@@ -209,7 +217,13 @@ impl File {
         }
     }
 
-    fn walk_table(&self, section: &str, keys: &[&[Key]], table: &dyn TableLike, problems: &mut Vec<Problem>) {
+    pub(super) fn walk_table(
+        &self,
+        section: &str,
+        keys: &[&[Key]],
+        table: &dyn TableLike,
+        problems: &mut Vec<Problem>,
+    ) {
         for (name, item) in table.iter() {
             let path = format!("{section}.{name}");
             let at = table.get_key_value(name).and_then(|(key, _)| key.span());
@@ -232,7 +246,7 @@ impl File {
 }
 
 /// The tables of `[[name]]`, or of `name = [{…}]`; `None` where it is something else.
-fn tables(item: Option<&Item>) -> Option<Vec<Camera<'_>>> {
+pub(super) fn tables(item: Option<&Item>) -> Option<Vec<Camera<'_>>> {
     match item {
         None => Some(Vec::new()),
         Some(Item::ArrayOfTables(it)) => Some(it.iter().map(|it| Camera { table: it, span: it.span() }).collect()),

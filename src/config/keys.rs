@@ -115,6 +115,13 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
 /// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.
 pub(super) const CAMERA_OWN: &[Key] = &[key("name", Kind::Text(camera_name)), key("uri", Kind::Text(uri))];
 
+/// What a `[[taxon]]` holds.
+pub(super) const TAXON: &[Key] = &[
+    key("name", Kind::Text(filled)),
+    key("scientific_name", Kind::Text(scientific_name)),
+    key("family", Kind::Text(family)),
+];
+
 /// What holds for every camera that does not say otherwise.
 pub(super) const CAMERA_DEFAULTS: &[Key] = &[
     key("enabled", Kind::Bool),
@@ -282,6 +289,29 @@ fn task(text: &str) -> Result<(), String> {
         return Err("must be 1 to 32 of a-z 0-9 _".into());
     }
     if COLUMNS.contains(&text) { Err("is a column of tables of labels already".into()) } else { Ok(()) }
+}
+
+/// `Puma concolor`, `Puma`, `Felidae`.
+fn scientific_name(text: &str) -> Result<(), String> {
+    let mut words = text.split(' ');
+    let first = words.next().unwrap_or_default();
+    let lower = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase() || it == b'-');
+    let genus = first.len() > 1 && first.as_bytes()[0].is_ascii_uppercase() && lower(&first[1..]);
+    if genus && words.clone().count() <= 2 && words.all(lower) {
+        return Ok(());
+    }
+    Err(format!(
+        "must be a scientific name, as \"Puma concolor\", \"Puma\" or \"Felidae\", is \"{}\"",
+        text.escape_debug()
+    ))
+}
+
+fn family(text: &str) -> Result<(), String> {
+    if scientific_name(text).is_ok() && text.ends_with("idae") {
+        Ok(())
+    } else {
+        Err(format!("must be the scientific name of a family, as \"Felidae\", is \"{}\"", text.escape_debug()))
+    }
 }
 
 fn file_stem(text: &str) -> Result<(), String> {

@@ -116,6 +116,10 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
     for camera in camera_tables(&mut merged, overrides.cameras) {
         cameras.push(complete(camera, &defaults, &gate, environment)?);
     }
+    // A section of its own for people; what reads the names of classes is that of the models.
+    if let (Some(taxa), Some(Value::Object(models))) = (merged.remove("taxon"), merged.get_mut("models")) {
+        models.insert("taxa".into(), taxa);
+    }
     let mut config = Config {
         state: section(&mut merged, "state")?,
         models: section(&mut merged, "models")?,

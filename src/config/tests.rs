@@ -77,3 +77,29 @@ fn every_key_is_explained_above_it() {
         above = line;
     }
 }
+
+#[test]
+fn names_that_no_table_knows_are_given_a_meaning_and_what_is_wrong_with_it_is_said_by_line() {
+    let taxon = |it: &str| format!("[[taxon]]\n{it}\n");
+    let text = taxon("name = \"panther\"\nscientific_name = \"Puma concolor coryi\"\nfamily = \"Felidae\"");
+    let taxa = loaded(&text).models.taxa;
+    assert_eq!((&*taxa[0].name, &*taxa[0].scientific_name), ("panther", "Puma concolor coryi"));
+    assert_eq!(taxa[0].family.as_deref(), Some("Felidae"));
+    let wrong = taxon("name = \"fox\"\nscientific_name = \"vulpes Vulpes\"\nfamily = \"dogs\"")
+        + &taxon("name = \"Fox\"\nfamly = \"Canidae\"");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, wrong).unwrap();
+    let problems = check::problems(Some(&file), &Overrides::default(), &nowhere());
+    let said: Vec<String> =
+        problems.iter().map(|it| format!("{}: {}: {}", it.line.unwrap(), it.key, it.message)).collect();
+    let wanted = [
+        "3: taxon.scientific_name: must be a scientific name",
+        "4: taxon.family: must be the scientific name of a family",
+        "5: taxon.scientific_name: this taxon has no scientific_name",
+        "6: taxon.name: \"fox\" has a meaning already",
+        "7: taxon.famly: no such key in [taxon]; did you mean family?",
+    ];
+    assert_eq!(said.len(), wanted.len(), "{said:?}");
+    assert!(said.iter().zip(wanted).all(|(said, wanted)| said.starts_with(wanted)), "{said:?}");
+}

@@ -43,7 +43,7 @@ impl Div<f32> for Closeness {
     type Output = Closeness;
 
     fn div(self, by: f32) -> Closeness {
-        by.recip() * self
+        Closeness { cosine: self.cosine / by, lead: self.lead / by }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::infer::both::{Both, fused};
 use crate::infer::closeness::Closeness;
 use crate::infer::contract::NetworkClass;
 use crate::infer::learned::{Answer, Learned};
+use crate::infer::ranks::{Higher, Ranks};
+use crate::infer::taxonomy::Taxonomy;
 use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 
@@ -24,11 +26,13 @@ pub struct Head {
 
 #[derive(Debug)]
 enum Answers {
-    /// For each of the network's own classes the index of ours.
     Starter {
+        /// For each of the network's own classes the index of ours.
         fold: Vec<usize>,
+        /// What the names of classes mean, for the heads that come after it.
+        taxonomy: Taxonomy,
     },
-    Taught(Box<Taught>),
+    Taught(Box<Taught>, Ranks),
 }
 
 /// A head that people have taught.
@@ -66,6 +70,11 @@ impl Head {
     ///
     /// `network` is what each of the network's logits means; where it has none, the head knows `blank` alone.
     pub fn starter(network: &[NetworkClass]) -> Head {
+        Head::starter_with(network, Taxonomy::new(&[], network))
+    }
+
+    /// The same, where a site gives names a meaning of its own.
+    pub fn starter_with(network: &[NetworkClass], taxonomy: Taxonomy) -> Head {
         let mut classes = vec![blank()];
         let mut known: HashMap<Arc<str>, usize> = HashMap::new();
         let fold = network
@@ -82,7 +91,7 @@ impl Head {
             })
             .collect();
         let generation = Generation { task: "species".into(), number: 0 };
-        Head { generation, classes, answers: Answers::Starter { fold } }
+        Head { generation, classes, answers: Answers::Starter { fold, taxonomy } }
     }
 
     /// A taught head. `classes` are those of `taught.learned`, `blank` first where it is among them.
@@ -90,7 +99,11 @@ impl Head {
         if classes.first().is_none_or(|it| &*it.name != BLANK) {
             classes.insert(0, blank());
         }
-        Head { generation, classes, answers: Answers::Taught(Box::new(taught)) }
+        let ranks = match &taught.starter.answers {
+            Answers::Starter { taxonomy, .. } => Ranks::of(&classes, taxonomy),
+            Answers::Taught(..) => Ranks::default(),
+        };
+        Head { generation, classes, answers: Answers::Taught(Box::new(taught), ranks) }
     }
 
     /// Which head this is.
@@ -107,35 +120,46 @@ impl Head {
     pub fn first(&self) -> &Head {
         match &self.answers {
             Answers::Starter { .. } => self,
-            Answers::Taught(it) => &it.starter,
+            Answers::Taught(it, _) => &it.starter,
+        }
+    }
+
+    /// Whether anybody taught it what nothing looks like; the network has seen plenty of that.
+    pub fn knows_blank(&self) -> bool {
+        match &self.answers {
+            Answers::Starter { .. } => true,
+            Answers::Taught(it, _) => it.learned.n_classes() == self.classes.len(),
         }
     }
 
     /// What it says of an embedding of a candidate of a [kind](crate::infer::space::kind); none where neither the
     /// network nor anybody else has taught it anything.
     pub fn opinion(&self, embedding: &Embedding, kind: usize) -> Option<Opinion> {
+        let own = self.own_opinion(embedding, kind)?;
+        let Answers::Taught(it, _) = &self.answers else { return Some(own) };
+        let first = it.starter.own_opinion(embedding, kind);
+        let log_odds = first.as_ref().map_or(0.0, |it| it.log_odds);
+        Some(Opinion { log_odds, guess: first.map(|it| it.probabilities), ..own })
+    }
+
+    /// The same without the starter head's: all that is asked of a further task's head.
+    pub fn own_opinion(&self, embedding: &Embedding, kind: usize) -> Option<Opinion> {
         match &self.answers {
-            Answers::Starter { fold } => {
+            Answers::Starter { fold, .. } => {
                 let probabilities = folded(fold, self.classes.len(), embedding)?;
-                Some(Opinion {
-                    log_odds: log_odds(&probabilities),
-                    probabilities,
-                    guess: None,
-                    closeness: Closeness::default(),
-                    second: None,
-                })
+                let log_odds = log_odds(&probabilities);
+                Some(Opinion { probabilities, guess: None, log_odds, closeness: Closeness::default(), second: None })
             }
-            Answers::Taught(it) => {
+            Answers::Taught(it, _) => {
                 let answer = self.named(it.learned.answer(&embedding.features, kind));
                 let second = embedding.second.as_ref().zip(it.both.as_ref());
                 let second = second.filter(|(seen, both)| seen.featurizer == both.featurizer);
-                let first = it.starter.opinion(embedding, kind);
                 Some(Opinion {
                     probabilities: answer.probabilities.into(),
-                    second: second.map(|(seen, both)| self.named(both.learned.answer(&seen.features, kind))),
-                    log_odds: first.as_ref().map_or(0.0, |it| it.log_odds),
-                    guess: first.map(|it| it.probabilities),
+                    guess: None,
+                    log_odds: 0.0,
                     closeness: answer.closeness,
+                    second: second.map(|(seen, both)| self.named(both.learned.answer(&seen.features, kind))),
                 })
             }
         }
@@ -154,7 +178,7 @@ impl Head {
     pub fn settled(&self, first: Together, second: Option<&Together>) -> Together {
         match &self.answers {
             Answers::Starter { .. } => first,
-            Answers::Taught(it) => match it.both.as_ref().zip(second) {
+            Answers::Taught(it, _) => match it.both.as_ref().zip(second) {
                 Some((both, second)) => fused(&first, second, both.share, Some(0)).tempered(both.sharpness),
                 None => first.tempered(it.sharpness),
             },
@@ -167,12 +191,28 @@ impl Head {
     pub fn strangeness(&self, together: &Together, threshold: f32) -> f32 {
         match &self.answers {
             Answers::Starter { .. } => threshold - together.top().map_or(0.0, |it| together.given_present[it]),
-            Answers::Taught(it) => {
-                let both = it.both.as_ref().filter(|_| together.second_closeness.is_some());
-                let unknown = both.map_or(&it.unknown, |it| &it.unknown);
+            Answers::Taught(it, _) => {
+                let unknown = it.unknown(together);
                 unknown.strangeness(together) - unknown.threshold
             }
         }
+    }
+
+    /// What an event with that [settled](Self::settled) answer is sure to be, where it is not sure of the species: a taxon
+    /// above several taught classes. The starter head, which nobody calibrated, has none.
+    pub fn higher(&self, together: &Together) -> Option<Higher> {
+        match &self.answers {
+            Answers::Starter { .. } => None,
+            Answers::Taught(it, ranks) => ranks.of_event(together, it.unknown(together)),
+        }
+    }
+}
+
+impl Taught {
+    /// Where unknown begins for an event, by what has seen it.
+    fn unknown(&self, together: &Together) -> &Unknown {
+        let both = self.both.as_ref().filter(|_| together.second_closeness.is_some());
+        both.map_or(&self.unknown, |it| &it.unknown)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::ModelsConfig;
 use crate::infer::contract::{Contract, ContractError};
 use crate::infer::head::Head;
 use crate::infer::runtime::{Runtime, RuntimeError};
+use crate::infer::taxonomy::Taxonomy;
 
 /// The models cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,8 @@ pub struct Models {
     pub contract: Arc<Contract>,
     /// The second featurizer's, where there is one.
     pub second: Option<Arc<Contract>>,
+    /// What the names of classes mean.
+    pub taxonomy: Taxonomy,
 }
 
 impl Models {
@@ -40,12 +43,13 @@ impl Models {
         let contract = Arc::new(Contract::load(&dir, &config.featurizer)?);
         let second = second(config, &dir)?.map(Arc::new);
         let runtime = Runtime::load(&dir, &config.runtime)?;
-        Ok(Models { runtime, contract, second })
+        let taxonomy = Taxonomy::new(&config.taxa, &contract.classes);
+        Ok(Models { runtime, contract, second, taxonomy })
     }
 
     /// Generation 0.
     pub fn starter(&self) -> Head {
-        Head::starter(&self.contract.classes)
+        Head::starter_with(&self.contract.classes, self.taxonomy.clone())
     }
 }
 
@@ -56,13 +60,17 @@ pub struct Contracts {
     pub first: Contract,
     /// The second's, where there is one.
     pub second: Option<Contract>,
+    /// What the names of classes mean.
+    pub taxonomy: Taxonomy,
 }
 
 impl Contracts {
     /// Loads what the config names.
     pub fn load(config: &ModelsConfig) -> Result<Contracts, ModelsError> {
         let dir = folder(&config.dir)?;
-        Ok(Contracts { first: Contract::load(&dir, &config.featurizer)?, second: second(config, &dir)? })
+        let first = Contract::load(&dir, &config.featurizer)?;
+        let taxonomy = Taxonomy::new(&config.taxa, &first.classes);
+        Ok(Contracts { first, second: second(config, &dir)?, taxonomy })
     }
 }
 

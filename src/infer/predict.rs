@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::config::NoveltyConfig;
 use crate::domain::{CameraName, CaptureMethod, Cell, Embedding, Featurized, Look, View};
 use crate::infer::head::{Head, Opinion};
+use crate::infer::heads::Heads;
 use crate::infer::novelty::{EmptyScene, Novelty};
 use crate::infer::space::kind;
 use crate::pipeline::House;
@@ -41,15 +42,15 @@ const REST: Duration = Duration::from_secs(2);
 /// Frames remembered as showing something, so that they do not serve as empty ones later.
 const MAX_PRESENT_FRAMES: usize = 512;
 
-/// What a head says of a look.
+/// What the heads say of a look.
 #[derive(Debug)]
 pub struct Prediction {
     /// The look.
     pub look: Look,
     /// `embeddings[i]` belongs to `look.candidates[i]`.
     pub embeddings: Vec<Embedding>,
-    /// Which head it was.
-    pub head: Arc<Head>,
+    /// Which heads it was: `seen` holds what the first says; those of further tasks are asked where an event is made of it.
+    pub heads: Arc<Heads>,
     /// What was seen: one for the whole frame and each crop, none for the empty scene.
     pub seen: Vec<Seen>,
 }
@@ -122,7 +123,7 @@ impl Predictor {
     }
 
     /// Judges a look. Looks of one camera must come in their order.
-    pub fn predict(&mut self, featurized: Featurized, head: &Arc<Head>) -> Prediction {
+    pub fn predict(&mut self, featurized: Featurized, heads: &Arc<Heads>) -> Prediction {
         let Featurized { look, embeddings } = featurized;
         let config = &self.config;
         let memory = self.cameras.entry(Arc::clone(&look.frame.camera)).or_insert_with(|| Memory {
@@ -132,9 +133,9 @@ impl Predictor {
             strange_since: None,
             doubted: HashMap::new(),
         });
-        memory.learn_empty(&look, &embeddings, head);
-        let seen = memory.see(&look, &embeddings, head);
-        let prediction = Prediction { look, embeddings, head: Arc::clone(head), seen };
+        memory.learn_empty(&look, &embeddings, heads.first());
+        let seen = memory.see(&look, &embeddings, heads.first());
+        let prediction = Prediction { look, embeddings, heads: Arc::clone(heads), seen };
         memory.learn(&prediction);
         trace(&prediction);
         prediction

@@ -1,4 +1,5 @@
-//! For tests: a network of a few nodes, written by hand as ONNX protobuf, its contract, and looks to run through it.
+//! For tests: a network of a few nodes, written by hand as ONNX protobuf, its contract, looks to run through it, and heads
+//! whose answers are plain to see.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +9,13 @@ use image::RgbImage;
 use jiff::Timestamp;
 
 use crate::capture::picture::Picture;
-use crate::domain::{Candidate, CaptureMethod, Frame, Look, Modality, View};
+use crate::domain::{Candidate, CaptureMethod, Class, Frame, Generation, Look, Modality, View};
+use crate::infer::both::Both;
+use crate::infer::head::{Head, Taught};
+use crate::infer::learned::Learned;
 use crate::infer::runtime::Runtime;
+use crate::infer::space::{N_KINDS, Space};
+use crate::infer::unknown::Unknown;
 use crate::metrics::{CameraMetrics, Metrics};
 
 /// The library that `make setup` puts into `models/`.
@@ -74,6 +80,35 @@ pub(crate) fn look_at(frame: Arc<Frame>, crops: usize) -> Look {
 /// The same of a grey frame of a camera that nobody counts.
 pub(crate) fn look(name: &str, number: u64, crops: usize) -> Look {
     look_at(frame(&camera(name), name, number, [100; 3]), crops)
+}
+
+/// What a head computes that was taught these many classes: features `[n]` are of class `i` where `i` is their longest.
+pub(crate) fn learned(n: usize) -> Learned {
+    let identity: Vec<f32> = (0..n * n).map(|it| if it % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    Learned {
+        blank: true,
+        space: Space { means: vec![0.0; N_KINDS * n], basis: identity.clone(), dimension: n },
+        whitening: identity.clone(),
+        means: identity.clone(),
+        sharpness: 10.0,
+        weights: identity,
+        bias: vec![0.0; n],
+        shares: vec![0.0; n],
+        offsets: vec![0.0; n],
+    }
+}
+
+/// A head of these classes on the first featurizer alone; what is farther from all of them than a cosine of 0.5 is unknown.
+pub(crate) fn taught(task: &str, number: u32, names: &[&str], both: Option<Both>) -> Arc<Head> {
+    let class = |name: &&str| Class { name: (*name).into(), scientific_name: "".into() };
+    let taught = Taught {
+        learned: learned(names.len()),
+        sharpness: 1.0,
+        unknown: Unknown { of_distance: 1.0, of_doubt: 0.0, of_lead: 0.0, of_second: 0.0, threshold: 0.5, reach: None },
+        both,
+        starter: Arc::new(Head::starter(&[])),
+    };
+    Arc::new(Head::taught(Generation { task: task.into(), number }, names.iter().map(class).collect(), taught))
 }
 
 /// Writes `tiny.onnx` and `tiny.toml` into a folder.

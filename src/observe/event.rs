@@ -3,6 +3,8 @@
 //! An event opens once enough looks in a row show something, goes on at weaker signs, and is over after a gap. Bursts in
 //! which something moved or was strange, and no animal, are blank events. All times are stream times.
 
+mod burst;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -14,14 +16,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::config::EventsConfig;
-use crate::domain::{
-    CameraName, Change, Event, EventState, EventUpdate, Generation, Keepsake, Modality, Observation, ObservationType,
-    View,
-};
+use crate::domain::{CameraName, Change, Event, EventState, EventUpdate, Keepsake, Modality, Observation, View};
 use crate::infer::predict::{PRESENT, Prediction};
 use crate::observe::people::Signs;
 use crate::observe::track::Tracks;
 use crate::pipeline::House;
+
+use self::burst::Burst;
 
 /// Once an event is open, weaker signs carry it on.
 const SUSTAINS: f32 = 0.25;
@@ -29,8 +30,6 @@ const SUSTAINS: f32 = 0.25;
 const MEAN_PRESENCE: f32 = 0.45;
 /// Novelty from which a look without an animal belongs to a blank event.
 const STRANGE: f32 = 1.2;
-/// Strange looks that make a blank event.
-const BLANK_LOOKS: u32 = 4;
 /// Between kept pictures, unless a better one comes.
 const BETWEEN_PICTURES: Duration = Duration::from_millis(1_500);
 /// Media named in an event.
@@ -73,18 +72,6 @@ struct Open {
     best: Vec<(f32, Uuid)>,
 }
 
-/// Strange looks without an animal.
-#[derive(Debug)]
-struct Burst {
-    first: (Duration, Timestamp),
-    last: (Duration, Timestamp),
-    n_looks: u32,
-    presence: f32,
-    generation: Generation,
-    keepsake: Keepsake,
-    people: bool,
-}
-
 impl Observer {
     /// An observer that has seen nothing; it marks events in which looks show `signs` of people.
     pub fn new(config: &EventsConfig, signs: Signs) -> Observer {
@@ -111,7 +98,7 @@ impl Observer {
         let gap = Duration::from_secs_f64(self.config.gap_secs);
         for watch in self.cameras.values_mut() {
             if now.saturating_sub(watch.last_heard) > SILENCE + gap {
-                watch.close(&mut updates);
+                watch.close(&self.config, &mut updates);
             }
         }
         updates
@@ -120,7 +107,7 @@ impl Observer {
     /// Ends all events: no look will come any more.
     pub fn close_all(&mut self) -> Vec<EventUpdate> {
         let mut updates = Vec::new();
-        self.cameras.values_mut().for_each(|it| it.close(&mut updates));
+        self.cameras.values_mut().for_each(|it| it.close(&self.config, &mut updates));
         updates
     }
 }
@@ -131,18 +118,18 @@ impl Watch {
         if self.open.as_ref().is_some_and(|it| now.saturating_sub(it.last) > gap) {
             updates.extend(self.open.take().map(Open::end));
         }
-        if self.blank.as_ref().is_some_and(|it| now.saturating_sub(it.last.0) > gap) {
-            updates.extend(self.blank.take().and_then(Burst::end));
+        if self.blank.as_ref().is_some_and(|it| now.saturating_sub(it.last()) > gap) {
+            updates.extend(self.blank.take().and_then(|it| it.end(config)));
         }
         while self.recent.front().is_some_and(|it| now.saturating_sub(it.look.frame.elapsed) > gap) {
             self.recent.pop_front();
         }
     }
 
-    fn close(&mut self, updates: &mut Vec<EventUpdate>) {
+    fn close(&mut self, config: &EventsConfig, updates: &mut Vec<EventUpdate>) {
         self.recent.clear();
         updates.extend(self.open.take().map(Open::end));
-        updates.extend(self.blank.take().and_then(Burst::end));
+        updates.extend(self.blank.take().and_then(|it| it.end(config)));
     }
 
     /// Marks what goes on.
@@ -155,7 +142,7 @@ impl Watch {
             open.event.people = true;
             // At once: its pictures may be looked at this moment.
             let event = open.event.clone();
-            updates.push(EventUpdate { change: Change::Changed, event, keepsakes: Vec::new(), said: None });
+            updates.push(EventUpdate { change: Change::Changed, event, keepsakes: Vec::new(), said: Vec::new() });
         }
     }
 
@@ -203,27 +190,15 @@ impl Watch {
     }
 
     fn note_strange(&mut self, prediction: &Prediction, people: bool) {
-        let (presence, frame) = (prediction.presence(), &prediction.look.frame);
         if prediction.excess() < STRANGE {
             return;
         }
-        match &mut self.blank {
-            Some(burst) => {
-                burst.last = (frame.elapsed, frame.at);
-                burst.n_looks += 1;
-                burst.presence += presence;
-            }
-            none => {
-                *none = keepsakes(prediction, true).pop().map(|keepsake| Burst {
-                    first: (frame.elapsed, frame.at),
-                    last: (frame.elapsed, frame.at),
-                    n_looks: 1,
-                    presence,
-                    generation: prediction.head.generation().clone(),
-                    keepsake,
-                    people,
-                });
-            }
+        if self.blank.is_none() {
+            let begin = |it| Burst::begin(prediction.heads.first().generation().clone(), it, people);
+            self.blank = keepsakes(prediction, true).pop().map(begin);
+        }
+        if let Some(burst) = &mut self.blank {
+            burst.add(prediction);
         }
     }
 }
@@ -248,7 +223,7 @@ impl Open {
             end: frame.at,
             duration_secs: 0.0,
             modality: first.look.modality,
-            observations: tracks.observations(&first.head, config.threshold),
+            observations: tracks.observations(&first.heads, config.threshold),
             looks: 0,
             media: Vec::new(),
             people,
@@ -264,11 +239,16 @@ impl Open {
             }
             kept.extend(open.note(look));
         }
-        let head = &looks.last().unwrap_or(first).head;
-        open.event.observations = open.tracks.observations(head, config.threshold);
+        let heads = &looks.last().unwrap_or(first).heads;
+        open.event.observations = open.tracks.observations(heads, config.threshold);
         open.saved = open.last;
         open.changed = open.last;
-        updates.push(EventUpdate { change: Change::Opened, event: open.event.clone(), keepsakes: kept, said: None });
+        updates.push(EventUpdate {
+            change: Change::Opened,
+            event: open.event.clone(),
+            keepsakes: kept,
+            said: Vec::new(),
+        });
         Some(open)
     }
 
@@ -276,9 +256,9 @@ impl Open {
     fn add(&mut self, config: &EventsConfig, prediction: &Prediction, updates: &mut Vec<EventUpdate>) {
         self.tracks.add(prediction, SUSTAINS);
         let keepsakes = self.note(prediction);
-        let observations = self.tracks.observations(&prediction.head, config.threshold);
-        let names = |all: &[Observation]| all.iter().map(|it| (it.kind, it.class.clone())).collect::<Vec<_>>();
-        let changed = names(&observations) != names(&self.event.observations);
+        let observations = self.tracks.observations(&prediction.heads, config.threshold);
+        let named = |it: &Observation| (Arc::clone(&it.generation.task), it.kind, it.class.clone());
+        let changed = !observations.iter().map(named).eq(self.event.observations.iter().map(named));
         let now = self.last;
         let due = now.saturating_sub(self.saved).as_secs_f64() >= config.save_secs;
         let change = if changed && now.saturating_sub(self.changed) >= BETWEEN_CHANGES {
@@ -293,7 +273,7 @@ impl Open {
         };
         if change == Change::Changed || due || !keepsakes.is_empty() {
             self.saved = now;
-            updates.push(EventUpdate { change, event: self.event.clone(), keepsakes, said: None });
+            updates.push(EventUpdate { change, event: self.event.clone(), keepsakes, said: Vec::new() });
         }
     }
 
@@ -326,36 +306,6 @@ impl Open {
         self.event.state = EventState::Ended;
         let said = self.tracks.said();
         EventUpdate { change: Change::Ended, event: self.event, keepsakes: Vec::new(), said }
-    }
-}
-
-impl Burst {
-    fn end(self) -> Option<EventUpdate> {
-        if self.n_looks < BLANK_LOOKS {
-            return None;
-        }
-        let probability = 1.0 - self.presence / self.n_looks as f32;
-        let blank = Observation {
-            kind: ObservationType::Blank,
-            class: None,
-            probability,
-            hint: None,
-            generation: self.generation,
-        };
-        let event = Event {
-            id: id_at(self.first.1),
-            camera: Arc::clone(&self.keepsake.frame.camera),
-            state: EventState::Ended,
-            start: self.first.1,
-            end: self.last.1.max(self.first.1),
-            duration_secs: self.last.0.saturating_sub(self.first.0).as_secs_f64(),
-            modality: self.keepsake.modality,
-            observations: vec![blank],
-            looks: self.n_looks,
-            media: vec![self.keepsake.id],
-            people: self.people,
-        };
-        Some(EventUpdate { change: Change::Ended, event, keepsakes: vec![self.keepsake], said: None })
     }
 }
 

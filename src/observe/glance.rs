@@ -171,7 +171,7 @@ mod tests {
         };
         let novelty = Some(Novelty { distance: 0.1, excess, gain: 0.0 });
         let seen = vec![Seen { candidate_idx: 0, novelty, presence: 0.0, opinion: None }];
-        Prediction { look, embeddings, head: Arc::new(Head::starter(&[])), seen }
+        Prediction { look, embeddings, heads: Arc::new(Arc::new(Head::starter(&[])).into()), seen }
     }
 
     #[test]

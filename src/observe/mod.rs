@@ -3,6 +3,7 @@
 pub mod event;
 pub mod glance;
 pub mod people;
+pub mod said;
 pub mod track;
 
 pub mod reconsider;

@@ -46,7 +46,7 @@ impl Signs {
     }
 
     fn any<'a>(&self, prediction: &Prediction, mut seen: impl Iterator<Item = &'a Seen>) -> bool {
-        let classes = prediction.head.classes().iter().enumerate();
+        let classes = prediction.heads.first().classes().iter().enumerate();
         let taught: Vec<usize> =
             classes.filter(|(_, it)| PEOPLE.contains(&&*it.name)).map(|(class, _)| class).collect();
         if taught.is_empty() {

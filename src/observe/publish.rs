@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{Change, Event};
+use crate::domain::{Change, Event, Observation};
 
 /// Somebody who is told of events. Called on the store's thread, in order, and only of what is on disk: it must hand on
 /// quickly and bear its own failures.
@@ -26,4 +26,17 @@ impl Announcement<'_> {
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
+}
+
+/// `red fox 87 %, badger 60 %; content: animal 99 %`: what every task says of an event, for people; `said` words one
+/// observation.
+pub fn in_words(event: &Event, said: impl Fn(&Observation) -> String) -> String {
+    let mut words = String::new();
+    for (i, observations) in event.by_task().enumerate() {
+        if i > 0 {
+            words += &format!("; {}: ", observations[0].generation.task);
+        }
+        words += &observations.iter().map(&said).collect::<Vec<_>>().join(", ");
+    }
+    words
 }

@@ -1,5 +1,5 @@
 //! An event that has ended is looked at once more, by the second featurizer: its best frames, whole and cropped.
-//! Heads that were taught on both name it by both; else the vectors are kept, for heads to come.
+//! Heads, of whatever task, that were taught on both name it by both; else the vectors are kept, for heads to come.
 //!
 //! Cameras go before: on their way updates never wait for more than what is being looked at, and where more events end
 //! than there is time for, live ones keep their first answer, and are counted.
@@ -24,6 +24,7 @@ use crate::infer::second::Second;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
 use crate::metrics::Metrics;
+use crate::observe::said::Said;
 
 /// Updates that wait from which on a live event is not looked at again.
 const BUSY: usize = 8;
@@ -104,20 +105,32 @@ impl Reconsider {
         for (it, seen) in best.iter_mut().zip(self.second.look(&candidates)?) {
             it.embedding.second = Some(seen);
         }
-        if let Some(said) = &update.said {
-            let of = |it: &Keepsake| said.head.opinion(&it.embedding, kind(it.modality, it.view))?.second;
-            let answers: Vec<Answer> = best.iter().filter_map(of).collect();
-            if !answers.is_empty() {
-                let answers = answers.iter().map(|it| (&*it.probabilities, it.closeness));
-                let second = Together::of(answers, Some(0));
-                update.event.observations = vec![said.observation(Some(&second), self.threshold)];
-            }
-        }
+        name_by_both(update, &best, self.threshold);
         // Most are on disk by now; there these vectors join them.
         update.keepsakes.retain(|it| best.iter().all(|other| other.id != it.id));
         update.keepsakes.append(&mut best);
         Ok(())
     }
+}
+
+/// Names an event anew by every head that was taught on the second featurizer's vectors; others have said what they know.
+fn name_by_both(update: &mut EventUpdate, best: &[Keepsake], threshold: f32) {
+    for said in &update.said {
+        let Some(second) = by_second(said, best) else { continue };
+        let task = &said.head.generation().task;
+        let observations = &mut update.event.observations;
+        let place = observations.iter().position(|it| it.generation.task == *task).unwrap_or(observations.len());
+        observations.retain(|it| it.generation.task != *task);
+        observations.insert(place, said.observation(Some(&second), threshold));
+    }
+}
+
+/// What a head says of an event's best candidates by the second featurizer's vectors, where it was taught on them.
+fn by_second(said: &Said, best: &[Keepsake]) -> Option<Together> {
+    let of = |it: &Keepsake| said.head.own_opinion(&it.embedding, kind(it.modality, it.view))?.second;
+    let answers: Vec<Answer> = best.iter().filter_map(of).collect();
+    let together = || Together::of(answers.iter().map(|it| (&*it.probabilities, it.closeness)), Some(0));
+    (!answers.is_empty()).then(together)
 }
 
 /// Keeps what there is of the best frames.
@@ -142,9 +155,14 @@ mod tests {
 
     use super::*;
     use crate::config::load::{self, Overrides};
+    use crate::domain::{Observation, SecondFeatures};
+    use crate::infer::both::Both;
+    use crate::infer::closeness::Closeness;
     use crate::infer::contract::Contract;
     use crate::infer::models::Models;
+    use crate::infer::taxonomy::Taxonomy;
     use crate::infer::tiny;
+    use crate::infer::unknown::Unknown;
     use crate::observe::store::fixture::{frame, keepsake, noise, update};
 
     #[test]
@@ -173,7 +191,8 @@ mod tests {
         std::fs::write(dir.path().join("tiny.toml"), plain).unwrap();
         let contract = Arc::new(Contract::load(dir.path(), "tiny").unwrap());
         let second = Some(Arc::clone(&contract));
-        let second = Second::open(&Models { runtime: tiny::runtime(), contract, second }).unwrap().unwrap();
+        let models = Models { runtime: tiny::runtime(), contract, second, taxonomy: Taxonomy::default() };
+        let second = Second::open(&models).unwrap().unwrap();
         let config = load::load(None, Overrides::default()).unwrap();
         let metrics = Metrics::new();
         let ((input, asked), (output, done)) = (unbounded(), unbounded());
@@ -198,5 +217,46 @@ mod tests {
         assert_eq!(came[1].keepsakes[0].embedding.second.as_ref().unwrap().features[..], [100.0; 3]);
         let count = |outcome: &str| metrics.second_events.with_label_values(&[outcome]).get();
         assert_eq!((count("failed"), count("seen"), count("skipped")), (1, 1, 0));
+    }
+
+    #[test]
+    fn every_task_whose_head_was_taught_on_both_is_named_by_both() {
+        let both = Both {
+            featurizer: "second".into(),
+            learned: tiny::learned(3),
+            share: 1.0,
+            sharpness: 1.0,
+            unknown: Unknown {
+                of_distance: 1.0,
+                of_doubt: 0.0,
+                of_lead: 0.0,
+                of_second: 0.0,
+                threshold: 0.5,
+                reach: None,
+            },
+        };
+        let heads = [
+            tiny::taught("species", 1, &["blank", "fox", "deer"], None),
+            tiny::taught("content", 1, &["blank", "animal", "human"], Some(both)),
+        ];
+        let closeness = Closeness { cosine: 0.9, lead: 0.0 };
+        let together =
+            Together { presence: 1.0, given_present: vec![0.0, 0.9, 0.1], closeness, second_closeness: None };
+        let said = heads.map(|head| Said { head, together: together.clone(), hint: None });
+        let mut update = update(Change::Ended, "fox", 0);
+        update.event.observations = said.iter().map(|it| it.observation(None, 0.5)).collect();
+        update.said = said.into();
+        let first = update.event.observations[0].clone();
+        let mut best = keepsake(&noise(8, Timestamp::UNIX_EPOCH), 0.9);
+        best.embedding.features = vec![0.0, 1.0, 0.0].into();
+        let seen =
+            |featurizer: &str| SecondFeatures { featurizer: featurizer.into(), features: vec![0.0, 0.1, 1.0].into() };
+        for (featurizer, content) in [("another", "animal"), ("second", "human")] {
+            best.embedding.second = Some(seen(featurizer));
+            name_by_both(&mut update, std::slice::from_ref(&best), 0.5);
+            let labels: Vec<String> = update.event.observations.iter().map(Observation::label).collect();
+            assert_eq!(labels, ["fox", content]);
+            assert_eq!(update.event.observations[0], first);
+        }
     }
 }

@@ -16,7 +16,7 @@ use prometheus::IntCounterVec;
 use crate::config::{CameraConfig, OutputFormat};
 use crate::domain::{CameraName, Change, Event, Observation, ObservationType};
 use crate::metrics::Metrics;
-use crate::observe::publish::{Announcement, Sink};
+use crate::observe::publish::{Announcement, Sink, in_words};
 
 /// Lines that may wait for a slow reader.
 const QUEUE_LINES: usize = 1024;
@@ -116,7 +116,7 @@ impl Drop for Stdout {
     }
 }
 
-/// `2026-11-24 08:17:40 feeder  opened   red fox 87 %, unknown 40 % (badger?)  12 s`
+/// `2026-11-24 08:17:40 feeder  opened   red fox 87 %, unknown 40 % (badger?); content: animal 99 %  12 s`
 fn text(event: &Event, change: Change, zone: &TimeZone) -> String {
     let (word, at): (&str, Timestamp) = match change {
         Change::Opened => ("opened", event.start),
@@ -125,16 +125,15 @@ fn text(event: &Event, change: Change, zone: &TimeZone) -> String {
         Change::Ended => ("ended", event.end),
     };
     let at = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-    let seen: Vec<String> = event.observations.iter().map(species).collect();
     let people = if event.people { "  people?" } else { "" };
-    format!("{at}  {:<12}  {word:<7}  {}  {:.0} s{people}", event.camera, seen.join(", "), event.duration_secs)
+    format!("{at}  {:<12}  {word:<7}  {}  {:.0} s{people}", event.camera, in_words(event, said), event.duration_secs)
 }
 
-fn species(it: &Observation) -> String {
-    let said = format!("{} {:.0} %", it.label(), it.probability * 100.0);
+fn said(it: &Observation) -> String {
+    let word = format!("{} {:.0} %", it.shown(), it.probability * 100.0);
     match &it.hint {
-        Some(hint) if it.kind == ObservationType::Unknown => format!("{said} ({}?)", hint.name),
-        _ => said,
+        Some(hint) if it.kind == ObservationType::Unknown => format!("{word} ({}?)", hint.name),
+        _ => word,
     }
 }
 
@@ -202,6 +201,15 @@ mod tests {
             "2026-11-24 08:17:40  feeder        opened   red fox 75 %, unknown 40 % (badger?)  2 s\n\
              2026-11-24 08:17:42  feeder        ended    red fox 75 %, unknown 40 % (badger?)  2 s  people?\n"
         );
+    }
+
+    #[test]
+    fn what_another_task_says_stands_behind_its_name() {
+        let mut event = event();
+        let generation = crate::domain::Generation { task: "content".into(), number: 2 };
+        event.observations.push(Observation { generation, ..fixture::observation("animal") });
+        let line = text(&event, Change::Ended, &TimeZone::UTC);
+        assert!(line.ends_with("red fox 75 %, unknown 40 % (badger?); content: animal 75 %  2 s"), "{line}");
     }
 
     #[test]

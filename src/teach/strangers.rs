@@ -16,7 +16,8 @@ use super::whitened::Moments;
 /// Share of the events of known species that may be called unknown.
 pub const FALSE_REJECTS: f64 = 0.05;
 /// What holds while there is nothing to learn it from.
-const PRIOR: Unknown = Unknown { of_distance: 4.0, of_doubt: 1.0, of_lead: 0.0, of_second: 0.0, threshold: 3.5 };
+const PRIOR: Unknown =
+    Unknown { of_distance: 4.0, of_doubt: 1.0, of_lead: 0.0, of_second: 0.0, threshold: 3.5, reach: None };
 /// How many signs of a stranger there are.
 const N_SIGNS: usize = 4;
 /// Penalty of their weights: they are few, and what they are fitted on is many events.
@@ -57,15 +58,20 @@ pub(super) fn drawn(
     if known.is_empty() || strangers.is_empty() {
         return (PRIOR, None);
     }
-    let unknown = Unknown { threshold: 0.0, ..weighed(&known, &strangers) };
+    let unknown = weighed(&known, &strangers);
     let strangeness = |it: &Point| f64::from(unknown.strangeness(&it.together));
-    let mut of_known: Vec<f64> = known.iter().map(strangeness).collect();
-    of_known.sort_by(f64::total_cmp);
-    // The split-conformal quantile: of n known events, and one more, as many as may be are beyond it.
-    let place = ((of_known.len() + 1) as f64 * (1.0 - FALSE_REJECTS)).ceil() as usize;
-    let threshold = of_known[place.min(of_known.len()) - 1] as f32;
+    let threshold = reached(known.iter().map(strangeness));
+    let reach = Some(reached(known.iter().map(|it| f64::from(it.together.signs()[0]))));
     let auroc = auroc(known.iter().map(strangeness), strangers.iter().map(strangeness));
-    (Unknown { threshold, ..unknown }, auroc)
+    (Unknown { threshold, reach, ..unknown }, auroc)
+}
+
+/// The split-conformal quantile: of these, and one more, as many as may be called unknown are beyond it.
+fn reached(of_known: impl Iterator<Item = f64>) -> f32 {
+    let mut of_known: Vec<f64> = of_known.collect();
+    of_known.sort_by(f64::total_cmp);
+    let place = ((of_known.len() + 1) as f64 * (1.0 - FALSE_REJECTS)).ceil() as usize;
+    of_known[place.min(of_known.len()) - 1] as f32
 }
 
 /// An event as the border sees it.
@@ -126,5 +132,5 @@ fn weighed(known: &[Point], strangers: &[Point]) -> Unknown {
     let weights = Logistic::fit(&samples, RIDGE, None, Care::Final).weights();
     // Nothing is the less strange for being further away, or less sure.
     let of = |sign: usize| (weights[N_SIGNS + sign] - weights[sign]).max(0.0);
-    Unknown { of_distance: of(0), of_doubt: of(1), of_lead: of(2), of_second: of(3), threshold: 0.0 }
+    Unknown { of_distance: of(0), of_doubt: of(1), of_lead: of(2), of_second: of(3), threshold: 0.0, reach: None }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::config::TeachConfig;
-use crate::domain::{Class, Generation};
+use crate::domain::Generation;
 use crate::infer::contract::Contract;
 use crate::infer::learned::Learned;
 use crate::infer::models::Contracts;
@@ -109,7 +109,9 @@ fn train_on(
     let second = contracts.second.as_ref().map(Contract::identity);
     let featurizers = (&*featurizer, second.as_deref());
     let mut taught = store.taught(task, &featurizer, second.as_deref())?;
-    name(&mut taught.classes, &contracts.first);
+    for class in &mut taught.classes {
+        class.scientific_name = contracts.taxonomy.scientific_name(&class.name);
+    }
     let labels_sha256 = hash(&taught, &featurizer, second.as_deref());
     let (mut serving, mut rolled_back) = (generations.current()?, None);
     if must_serve.is_none() {
@@ -240,16 +242,6 @@ fn held_out(taught: &Taught, fitted: &Fitted) -> Option<HeldOut> {
     })
 }
 
-/// Scientific names, as far as the network has them by the same common name.
-fn name(classes: &mut [Class], contract: &Contract) {
-    for class in classes {
-        let same = contract.classes.iter().find(|it| it.animal && it.common_name.eq_ignore_ascii_case(&class.name));
-        if let Some(same) = same {
-            class.scientific_name = same.scientific_name.clone();
-        }
-    }
-}
-
 fn second_part(it: &FittedBoth, featurizer: String) -> SecondPart {
     let FittedBoth { recipe, share, sharpness, unknown, auroc, .. } = *it;
     SecondPart { featurizer, recipe, share, sharpness, unknown, unknown_auroc: auroc }
@@ -325,5 +317,7 @@ pub(super) fn incumbent(
     Ok(Some(Incumbent { second: weights.filter(|_| has), manifest, learned }))
 }
 
+#[cfg(test)]
+mod higher;
 #[cfg(test)]
 pub(super) mod tests;

@@ -49,6 +49,7 @@ struct CameraPicture {
 struct EventCard {
     id: String,
     what: Vec<What>,
+    further: Vec<Further>,
     camera: String,
     time: Moment,
     lasted: String,
@@ -64,6 +65,12 @@ struct What {
     scientific_name: String,
     detail: String,
     known: bool,
+}
+
+/// What another task's head says.
+struct Further {
+    task: String,
+    what: Vec<What>,
 }
 
 /// A time as the place of the camera has it.
@@ -151,7 +158,11 @@ fn said(state: CameraState) -> &'static str {
 
 fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> EventCard {
     let event = &stored.event;
-    let what: Vec<What> = event.observations.iter().map(what).collect();
+    let mut tasks = event.by_task();
+    let what: Vec<What> = tasks.next().unwrap_or_default().iter().map(self::what).collect();
+    let further =
+        tasks.map(|it| Further { task: it[0].generation.task.to_string(), what: it.iter().map(self::what).collect() });
+    let further = further.collect();
     let time = Moment::of(event.start, &stored.time_zone, now);
     let names: Vec<&str> = what.iter().map(|it| it.name.as_str()).collect();
     EventCard {
@@ -169,6 +180,7 @@ fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> Event
         people: event.people,
         picture: event.media.first().filter(|_| !(event.people && hides_people)).map(|it| format!("/media/{it}")),
         what,
+        further,
         time,
     }
 }
@@ -177,8 +189,14 @@ fn what(it: &Observation) -> What {
     let known = it.kind != ObservationType::Unknown;
     let hint = it.hint.as_ref().map(|hint| format!("perhaps {}", hint.name));
     What {
-        name: it.label(),
-        scientific_name: it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default(),
+        name: it.shown(),
+        // A taxon has one name alone.
+        scientific_name: it
+            .class
+            .iter()
+            .filter(|_| it.rank.is_none())
+            .map(|it| it.scientific_name.to_string())
+            .collect(),
         detail: if known { format!("{:.0} %", 100.0 * it.probability) } else { hint.unwrap_or_default() },
         known,
     }

@@ -15,5 +15,6 @@ mod people;
 mod reserve;
 mod retrain;
 mod shadow;
+mod tasks;
 mod teach;
 mod web;

@@ -88,6 +88,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         observations: vec![Observation {
             kind: if unknown { ObservationType::Unknown } else { ObservationType::Animal },
             class: (!unknown).then(|| fox.clone()),
+            rank: None,
             probability: 0.75,
             hint: unknown.then_some(fox),
             generation: Generation { task: "species".into(), number: 0 },
@@ -96,7 +97,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
         media: vec![keepsake.id],
         people: false,
     };
-    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: None }
+    EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: Vec::new() }
 }
 
 fn daemon(site: Site) -> (Daemon, Vec<Event>) {

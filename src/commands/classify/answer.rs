@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::domain::{Change, Event, Observation, ObservationType};
-use crate::observe::publish::Announcement;
+use crate::observe::publish::{Announcement, in_words};
 
 /// How the answers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -54,13 +54,12 @@ fn text(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
             writeln!(out, "{}: no event", it.file.display())?;
         }
         for event in &it.events {
-            let what: Vec<String> = event.observations.iter().map(said).collect();
             write!(out, "{}: ", it.file.display())?;
             if it.clip.is_some() {
                 let from = seconds_in(event);
                 write!(out, "{from:.1} s, for {:.1} s: ", event.duration_secs)?;
             }
-            writeln!(out, "{}", what.join(", "))?;
+            writeln!(out, "{}", in_words(event, said))?;
         }
     }
     Ok(())
@@ -74,8 +73,8 @@ fn seconds_in(event: &Event) -> f64 {
 fn said(observation: &Observation) -> String {
     let percent = 100.0 * observation.probability;
     match &observation.hint {
-        Some(hint) => format!("{} (perhaps {}, {percent:.0} %)", observation.label(), hint.name),
-        None => format!("{} {percent:.0} %", observation.label()),
+        Some(hint) => format!("{} (perhaps {}, {percent:.0} %)", observation.shown(), hint.name),
+        None => format!("{} {percent:.0} %", observation.shown()),
     }
 }
 
@@ -98,10 +97,11 @@ fn json(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
     Ok(())
 }
 
-/// Format 1.6: whole-frame detections with our classes as their classifications.
+/// Format 1.6: whole-frame detections with our classes as their classifications. It has one list of classes, and whoever
+/// reads it takes the likeliest of a detection: so the first task's stand there, and of further ones people and vehicles alone.
 fn megadetector(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
     let mut classes: BTreeMap<String, String> = BTreeMap::new();
-    for observation in found.iter().flat_map(|it| &it.events).flat_map(|it| &it.observations) {
+    for observation in found.iter().flat_map(|it| &it.events).flat_map(detected) {
         let next = (classes.len() + 1).to_string();
         classes.entry(observation.label()).or_insert(next);
     }
@@ -122,7 +122,7 @@ fn image(found: &Found, classes: &BTreeMap<String, String>) -> serde_json::Value
     let mut detections = Vec::new();
     for event in &found.events {
         let frame_number = found.clip.as_ref().map(|it| it.frame_numbers.get(&event.id).copied().unwrap_or_default());
-        let seen = event.observations.iter().filter(|it| it.kind != ObservationType::Blank);
+        let seen = detected(event).into_iter().filter(|it| it.kind != ObservationType::Blank);
         detections.extend(seen.map(|it| detection(it, frame_number, classes)));
     }
     let mut image = serde_json::json!({ "file": file, "detections": detections });
@@ -133,6 +133,18 @@ fn image(found: &Found, classes: &BTreeMap<String, String>) -> serde_json::Value
         image["frames_processed"] = frames.into_iter().collect::<Vec<_>>().into();
     }
     image
+}
+
+/// What came by, and people and vehicles that another task alone has seen; these stand in for what came by and nobody knows.
+fn detected(event: &Event) -> Vec<&Observation> {
+    let came_by = event.came_by();
+    let known = |kind| came_by.iter().any(|it| it.kind == kind);
+    let others = event.observations.iter().skip(came_by.len());
+    let others =
+        others.filter(|it| matches!(it.kind, ObservationType::Human | ObservationType::Vehicle) && !known(it.kind));
+    let others: Vec<&Observation> = others.collect();
+    let stands = |it: &&Observation| others.is_empty() || it.kind != ObservationType::Unknown;
+    came_by.iter().filter(stands).chain(others.iter().copied()).collect()
 }
 
 fn detection(it: &Observation, frame_number: Option<u64>, classes: &BTreeMap<String, String>) -> serde_json::Value {

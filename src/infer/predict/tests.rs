@@ -10,7 +10,7 @@ const CELL: Cell = Cell { divisor: 8, column: 3, row: 4 };
 /// Looks at one cell, one a second: how new it is and how sure that an animal is there.
 struct Bench {
     predictor: Predictor,
-    head: Arc<Head>,
+    heads: Arc<Heads>,
     secs: u64,
 }
 
@@ -25,7 +25,7 @@ impl Bench {
             rank: "species".into(),
         };
         let head = Arc::new(Head::starter(&[class(true, "red fox"), class(false, "")]));
-        Bench { predictor: Predictor::new(&config), head, secs: 0 }
+        Bench { predictor: Predictor::new(&config), heads: Arc::new(head.into()), secs: 0 }
     }
 
     /// `turned`: sideways against the empty cell, of length 1; `odds`: log-odds of an animal.
@@ -49,7 +49,7 @@ impl Bench {
         }
         let embeddings = embeddings.into_iter().take(look.candidates.len()).collect();
         self.secs += 1;
-        self.predictor.predict(Featurized { look, embeddings }, &self.head).seen[1].clone()
+        self.predictor.predict(Featurized { look, embeddings }, &self.heads).seen[1].clone()
     }
 }
 

@@ -5,12 +5,14 @@ use image::RgbImage;
 use super::*;
 use crate::capture::picture::Picture;
 use crate::config::PeopleConfig;
-use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look};
+use crate::domain::{Area, Candidate, CaptureMethod, Cell, Embedding, Frame, Look, ObservationType};
 use crate::infer::closeness::Closeness;
 use crate::infer::contract::NetworkClass;
 use crate::infer::head::{Head, Opinion};
+use crate::infer::heads::Heads;
 use crate::infer::novelty::Novelty;
 use crate::infer::predict::Seen;
+use crate::infer::tiny;
 use crate::metrics::Metrics;
 
 /// Class 1.
@@ -20,7 +22,9 @@ const DEER: usize = 2;
 
 struct Script {
     observer: Observer,
-    head: Arc<Head>,
+    heads: Arc<Heads>,
+    /// What further tasks' heads are asked about, by the column of the crop.
+    features: fn(u8) -> [f32; 3],
     metrics: Arc<Metrics>,
     number: u64,
     /// How sure the network is that the whole frame shows what people wear, 0..1.
@@ -43,11 +47,18 @@ impl Script {
         let people = PeopleConfig { pictures: Default::default(), probability: 0.3, starter_probability: 0.3 };
         Script {
             observer: Observer::new(&config, Signs::of(Arc::from([1]), &people)),
-            head: Arc::new(Head::starter(&[row("fox"), row("deer"), row("hare")])),
+            heads: Arc::new(Arc::new(Head::starter(&[row("fox"), row("deer"), row("hare")])).into()),
+            features: |_| [0.0; 3],
             metrics: Metrics::new(),
             number: 0,
             worn: 0.0,
         }
+    }
+
+    /// From now on these heads of further tasks serve beside the first's.
+    fn further(&mut self, further: &[&Arc<Head>]) {
+        let further = further.iter().map(|it| Arc::clone(it)).collect();
+        self.heads = Arc::new(Heads::new(Arc::clone(self.heads.first()), further));
     }
 
     fn look(&mut self, secs: f64, crops: &[Crop]) -> Vec<EventUpdate> {
@@ -64,12 +75,14 @@ impl Script {
             fate: self.metrics.camera("trail").receive(),
         });
         self.number += 1;
-        let embedding = Embedding { features: vec![0.0].into(), logits: None, second: None };
+        let shown = |column| Embedding { features: (self.features)(column).into(), logits: None, second: None };
+        let mut embeddings = vec![shown(0)];
         let novelty = Some(Novelty { distance: 0.1, excess, gain: 0.0 });
         let area = Area { x: 0.0, y: 0.0, width: 8.0, height: 8.0 };
         let mut candidates = vec![Candidate { view: View::Whole, cell: None, area, frame: Arc::clone(&frame) }];
         let mut seen = vec![Seen { candidate_idx: 0, novelty, presence: 0.0, opinion: None }];
         for &(column, presence, class, share) in crops {
+            embeddings.push(shown(column));
             let mut probabilities = [1.0 - presence, 0.0, 0.0, 0.0];
             for (i, it) in probabilities.iter_mut().enumerate().skip(1) {
                 *it = presence * if i == class { share } else { (1.0 - share) / 2.0 };
@@ -90,7 +103,6 @@ impl Script {
             });
             candidates.push(Candidate { view: View::Crop, cell, area, frame: Arc::clone(&frame) });
         }
-        let mut embeddings = vec![embedding; candidates.len()];
         embeddings[0].logits = Some(Arc::from([(1.0 - self.worn).ln(), self.worn.ln(), f32::NEG_INFINITY]));
         let look = Look {
             frame,
@@ -100,7 +112,7 @@ impl Script {
             light: 2,
             candidates,
         };
-        let prediction = Prediction { look, embeddings, head: Arc::clone(&self.head), seen };
+        let prediction = Prediction { look, embeddings, heads: Arc::clone(&self.heads), seen };
         self.observer.observe(prediction, Duration::from_secs_f64(secs))
     }
 
@@ -312,7 +324,7 @@ fn a_head_that_was_taught_people_says_so_itself_at_a_low_probability() {
         scientific_name: "".into(),
         rank: "species".into(),
     };
-    script.head = Arc::new(Head::starter(&[class("fox"), class("human"), class("vehicle")]));
+    script.heads = Arc::new(Arc::new(Head::starter(&[class("fox"), class("human"), class("vehicle")])).into());
     // What the network knows does not count beside it.
     script.worn = 0.99;
     script.play(0.0, 4.0, &[]);
@@ -324,4 +336,95 @@ fn a_head_that_was_taught_people_says_so_itself_at_a_low_probability() {
     rest.extend(script.play(9.0, 16.0, &[]));
     let [ended] = told(&rest, Change::Ended)[..] else { panic!("{rest:?}") };
     assert!(ended.people && labels(ended) == ["fox"], "{ended:?}");
+}
+
+const ANIMAL: [f32; 3] = [0.0, 1.0, 0.0];
+const HUMAN: [f32; 3] = [0.0, 0.0, 1.0];
+
+/// A head that knows nothing, animals and people.
+fn content(number: u32) -> Arc<Head> {
+    tiny::taught("content", number, &["blank", "animal", "human"], None)
+}
+
+/// `content 2: human`.
+fn by_task(event: &Event) -> Vec<String> {
+    let said = |it: &Observation| format!("{} {}: {}", it.generation.task, it.generation.number, it.label());
+    event.observations.iter().map(said).collect()
+}
+
+#[test]
+fn a_further_task_has_observations_of_its_own_behind_those_of_the_first() {
+    let mut script = Script::new();
+    script.further(&[&content(2)]);
+    // Nothing that the first knows, and a person.
+    script.features = |_| HUMAN;
+    let mut updates = script.play(0.0, 4.0, &[(1, 0.9, DEER, 0.4)]);
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended)[0];
+    assert_eq!(by_task(ended), ["species 0: unknown", "content 2: human"]);
+    assert_eq!((ended.observations[1].kind, &ended.observations[1].hint), (ObservationType::Human, &None));
+    assert!(ended.observations[1].probability > 0.99 && !ended.is_blank(), "{ended:?}");
+    assert_eq!(labels(told(&updates, Change::Opened)[0]), ["unknown", "human"]);
+    let said = &updates.iter().find(|it| it.change == Change::Ended).unwrap().said;
+    assert_eq!(said.iter().map(|it| &*it.head.generation().task).collect::<Vec<_>>(), ["species", "content"]);
+}
+
+#[test]
+fn a_person_with_an_animal_is_two_observations_and_what_was_never_taught_is_unknown_to_each_task() {
+    let mut script = Script::new();
+    script.further(&[&content(2)]);
+    script.features = |column| if column == 1 { HUMAN } else { ANIMAL };
+    let mut updates = script.play(0.0, 6.0, &[(1, 0.8, FOX, 0.4), (9, 0.9, FOX, 0.8)]);
+    script.features = |_| [-1.0; 3];
+    updates.extend(script.play(20.0, 26.0, &[(1, 0.9, FOX, 0.8)]));
+    updates.extend(script.observer.close_all());
+    let ended = told(&updates, Change::Ended);
+    assert_eq!(
+        by_task(ended[0]),
+        ["species 0: fox", "species 0: unknown", "content 2: animal", "content 2: human"],
+        "{ended:?}"
+    );
+    assert_eq!(by_task(ended[1]), ["species 0: fox", "content 2: unknown"]);
+    assert_eq!(ended[1].observations[1].hint, None, "the starter head's guess is of another task");
+}
+
+#[test]
+fn a_head_that_is_swapped_in_mid_event_starts_its_own_task_anew_and_no_other() {
+    let mut script = Script::new();
+    script.features = |_| ANIMAL;
+    let fox: &[Crop] = &[(1, 0.9, FOX, 0.9)];
+    let before = script.play(0.0, 3.0, fox);
+    assert_eq!(by_task(&before.last().unwrap().event), ["species 0: fox"], "a task without a head says nothing");
+    script.further(&[&content(1)]);
+    let taught = script.play(3.0, 6.0, fox);
+    let changed = told(&taught, Change::Changed);
+    assert_eq!(by_task(changed[0]), ["species 0: fox", "content 1: animal"], "that it is heard is told");
+    // Another generation, whose classes stand elsewhere.
+    script.further(&[&tiny::taught("content", 2, &["vehicle", "person", "animal"], None)]);
+    let swapped = script.play(6.0, 9.0, &[(1, 0.9, DEER, 0.6)]);
+    assert_eq!(by_task(&swapped.last().unwrap().event), ["species 0: fox", "content 2: person"]);
+    script.further(&[]);
+    let mut left = script.play(9.0, 11.0, fox);
+    left.extend(script.observer.close_all());
+    assert_eq!(by_task(told(&left, Change::Ended)[0]), ["species 0: fox"], "a head that is gone is heard no more");
+}
+
+#[test]
+fn beside_a_blank_event_a_head_speaks_that_knows_what_nothing_looks_like() {
+    let strange = |features: fn(u8) -> [f32; 3], head: &Arc<Head>| {
+        let mut script = Script::new();
+        script.features = features;
+        script.further(&[head]);
+        for i in 0..20 {
+            let updates = script.strange_look(0.2 * f64::from(i), 3.0, &[(1, 0.1, FOX, 0.5)]);
+            assert!(updates.is_empty(), "{updates:?}");
+        }
+        let blank = script.observer.close_all().remove(0).event;
+        assert!(blank.is_blank(), "whether an animal is there is for the first task to say");
+        by_task(&blank)
+    };
+    assert_eq!(strange(|_| HUMAN, &content(1)), ["species 0: blank", "content 1: human"]);
+    assert_eq!(strange(|_| [1.0, 0.0, 0.0], &content(1)), ["species 0: blank", "content 1: blank"]);
+    let never_blank = tiny::taught("content", 1, &["vehicle", "animal", "human"], None);
+    assert_eq!(strange(|_| HUMAN, &never_blank), ["species 0: blank"]);
 }

@@ -109,6 +109,7 @@ pub(crate) fn observation(class: &str) -> Observation {
         kind: if blank { ObservationType::Blank } else { ObservationType::Animal },
         class: (!blank).then(|| Class { name: class.into(), scientific_name: "Vulpes vulpes".into() }),
         probability: 0.75,
+        rank: None,
         hint: None,
         generation: Generation { task: "species".into(), number: 0 },
     }
@@ -122,7 +123,7 @@ pub(crate) fn update(change: Change, class: &str, keepsakes: usize) -> EventUpda
         event.state = EventState::Ended;
     }
     let keepsakes = (0..keepsakes).map(|i| keepsake(&frame, 0.1 + i as f32 / 100.0)).collect();
-    EventUpdate { change, event, keepsakes, said: None }
+    EventUpdate { change, event, keepsakes, said: Vec::new() }
 }
 
 /// In the test program itself: `None`. In a child of it: what it is there for.

@@ -154,6 +154,7 @@ fn row(event: &ImportedEvent, id: Uuid, frames: &[&ImportedFrame], (start, end):
         kind: ObservationType::Unclassified,
         class: None,
         probability: 0.0,
+        rank: None,
         hint: None,
         generation: Generation { task: "species".into(), number: 0 },
     };

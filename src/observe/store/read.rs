@@ -158,7 +158,7 @@ pub(super) fn event(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Stored
 }
 
 fn observations(db: &Connection, event: Uuid) -> rusqlite::Result<Vec<Observation>> {
-    let sql = "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation
+    let sql = "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rank
                FROM observations WHERE event = ?1 ORDER BY position";
     let class = |row: &rusqlite::Row<'_>, column: usize| -> rusqlite::Result<Option<Class>> {
         let name: Option<String> = row.get(column)?;
@@ -170,6 +170,7 @@ fn observations(db: &Connection, event: Uuid) -> rusqlite::Result<Vec<Observatio
             Ok(Observation {
                 kind: words::parse(row, 0)?,
                 class: class(row, 1)?,
+                rank: row.get::<_, Option<String>>(8)?.map(|_| words::parse(row, 8)).transpose()?,
                 probability: row.get(3)?,
                 hint: class(row, 4)?,
                 generation: Generation { task: row.get::<_, String>(6)?.into(), number: row.get(7)? },

@@ -336,12 +336,12 @@ impl Row<'_> {
             // An observation keeps its identity for as long as it keeps its place.
             db.prepare_cached(
                 "INSERT INTO observations (event, position, task, generation, type, class, scientific_name, probability,
-                     hint, hint_scientific_name)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                     hint, hint_scientific_name, rank)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (event, position) DO UPDATE SET task = excluded.task, generation = excluded.generation,
                      type = excluded.type, class = excluded.class, scientific_name = excluded.scientific_name,
                      probability = excluded.probability, hint = excluded.hint,
-                     hint_scientific_name = excluded.hint_scientific_name",
+                     hint_scientific_name = excluded.hint_scientific_name, rank = excluded.rank",
             )?
             .execute(params![
                 self.event.id.as_bytes(),
@@ -354,6 +354,7 @@ impl Row<'_> {
                 words::finite(it.probability.into()),
                 it.hint.as_ref().map(|class| &*class.name),
                 it.hint.as_ref().map(|class| &*class.scientific_name),
+                it.rank.map(words::word),
             ])?;
         }
         db.prepare_cached("DELETE FROM observations WHERE event = ?1 AND position >= ?2")?

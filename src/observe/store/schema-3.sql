@@ -38,3 +38,6 @@ UPDATE events SET people = 1 WHERE EXISTS (
     SELECT 1 FROM observations o WHERE o.event = events.id
         AND (o.type IN ('human', 'vehicle') OR o.class IN ('human', 'vehicle') OR o.hint IN ('human', 'vehicle')));
 UPDATE events SET people_said = (SELECT said FROM people_said p WHERE p.event = events.id);
+
+-- Where a head is sure of a higher taxon, and not of which of its taught classes: the rank of what stands in `class`.
+ALTER TABLE observations ADD COLUMN rank TEXT;  -- genus, family, order; null: a class as it was taught

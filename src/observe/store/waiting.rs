@@ -26,7 +26,7 @@ pub struct Service {
     pub agreed: u64,
     /// Of the latest events that are not blank, those that it answered.
     pub answered: u64,
-    /// Those of them that it called unknown.
+    /// Those of them of which it knew no class: unknown, or a higher rank alone.
     pub unknown: u64,
 }
 
@@ -62,9 +62,11 @@ impl Reader {
 
 fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service> {
     let (task, number) = (&*generation.task, generation.number);
+    // A task's likeliest is the first of its own.
     let labelled = "SELECT DISTINCT a.event, coalesce(o.class, o.type)
-                    FROM answers a JOIN observations o ON o.event = a.event AND o.position = 0
-                    WHERE a.task = ?1 AND a.withdrawn_us IS NULL AND o.task = ?1 AND o.generation = ?2";
+                    FROM answers a JOIN observations o ON o.event = a.event AND o.position =
+                        (SELECT min(position) FROM observations WHERE event = a.event AND task = ?1)
+                    WHERE a.task = ?1 AND a.withdrawn_us IS NULL AND o.generation = ?2";
     let mut statement = db.prepare_cached(labelled)?;
     let rows =
         statement.query_map(params![task, number], |row| Ok((words::uuid(row, 0)?, row.get::<_, String>(1)?)))?;
@@ -84,9 +86,11 @@ fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service
         service.labelled += 1;
         service.agreed += u64::from(right);
     }
-    let lately = "SELECT count(*), coalesce(sum(o.type = 'unknown'), 0)
+    let lately = "SELECT count(*), coalesce(sum(o.type = 'unknown' OR o.rank IS NOT NULL), 0)
                   FROM (SELECT id FROM events WHERE blank = 0 AND imported_as IS NULL ORDER BY id DESC LIMIT ?3) e
-                  JOIN observations o ON o.event = e.id AND o.position = 0 WHERE o.task = ?1 AND o.generation = ?2";
+                  JOIN observations o ON o.event = e.id AND o.position =
+                      (SELECT min(position) FROM observations WHERE event = e.id AND task = ?1)
+                  WHERE o.generation = ?2";
     let (answered, unknown): (i64, i64) =
         db.prepare_cached(lately)?.query_row(params![task, number, LATELY], |row| Ok((row.get(0)?, row.get(1)?)))?;
     service.answered = u64::try_from(answered).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::*;
 use crate::infer::space::{N_KINDS, Space};
 use crate::teach::judge::Decision;
 
-pub(super) fn learned() -> Learned {
+pub(in crate::teach) fn learned() -> Learned {
     let space = Space { means: vec![0.5; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dimension: 3 };
     Learned {
         blank: true,
@@ -21,7 +21,7 @@ pub(super) fn learned() -> Learned {
     }
 }
 
-pub(super) fn manifest(decision: Decision) -> Manifest {
+pub(in crate::teach) fn manifest(decision: Decision) -> Manifest {
     let class = |name: &str| TaughtClass { class: Class { name: name.into(), scientific_name: "".into() }, events: 3 };
     Manifest {
         format: FORMAT,
@@ -32,7 +32,7 @@ pub(super) fn manifest(decision: Decision) -> Manifest {
         classes: vec![class("blank"), class("fox")],
         recipe: Recipe::PRIOR,
         sharpness: 1.25,
-        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_lead: 0.5, of_second: 0.0, threshold: 3.0 },
+        unknown: Unknown { of_distance: 1.0, of_doubt: 2.0, of_lead: 0.5, of_second: 0.0, threshold: 3.0, reach: None },
         second: None,
         unknown_auroc: None,
         held_out: None,

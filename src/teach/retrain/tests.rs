@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::domain::Change;
+use crate::domain::{Change, Observation};
 use crate::observe::store::{Store, fixture};
 use crate::teach::waiting::Seen;
 
@@ -154,4 +154,20 @@ fn how_a_head_does_in_service_is_counted_by_event() {
     assert_eq!((service.labelled, service.agreed, service.answered, service.unknown), (2, 1, 3, 0));
     let other = site.store.service(&Generation { task: "species".into(), number: 1 }).unwrap();
     assert_eq!((other.labelled, other.answered), (0, 0));
+}
+
+#[test]
+fn how_a_further_task_s_head_does_is_counted_by_its_own_observations() {
+    let site = Site::new();
+    let mut update = fixture::update(Change::Ended, "red fox", 1);
+    let generation = Generation { task: "content".into(), number: 4 };
+    update.event.observations.push(Observation { generation: generation.clone(), ..fixture::observation("human") });
+    site.store.save(&update, fixture::FEATURIZER).unwrap();
+    let (db, answer) = (site.db(), Uuid::now_v7());
+    let sql = "INSERT INTO answers (id, event, task, labeller, given_us) VALUES (?1, ?2, 'content', 'ann', 0)";
+    db.execute(sql, params![answer.as_bytes(), update.event.id.as_bytes()]).unwrap();
+    let sql = "INSERT INTO labels (answer, position, class) VALUES (?1, 0, 'human')";
+    db.execute(sql, params![answer.as_bytes()]).unwrap();
+    let service = site.store.service(&generation).unwrap();
+    assert_eq!((service.labelled, service.agreed, service.answered, service.unknown), (1, 1, 1, 0));
 }

@@ -41,7 +41,7 @@ fn watch(site: &Site, n: u32, labelled: bool) {
         keepsake.embedding.features = cloud(class, 1_000 + nth).into();
         let event = Event { state: EventState::Ended, ..fixture::event("deer", Timestamp::now()) };
         let id = event.id;
-        let update = EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: None };
+        let update = EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: Vec::new() };
         store.save(&update, &site.contracts.first.identity()).unwrap();
         if labelled {
             let species = vec![Species::of(SPECIES[class])];

@@ -15,7 +15,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::domain::{Generation, View};
+use crate::infer::contract::Contract;
 use crate::infer::head::Head;
+use crate::infer::taxonomy::Taxonomy;
 use crate::infer::tiny;
 use crate::observe::store::fixture;
 use crate::observe::store::{ImportedEvent, ImportedFrame};
@@ -34,12 +36,20 @@ impl Site {
         Site { dir: tempfile::tempdir().unwrap(), contracts: contracts(), config: config() }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn featurizer(&self) -> String {
+        self.contracts.first.identity()
+    }
+
     /// Labels events `from..to` of each species; no two are of one day.
     pub(in crate::teach) fn label(&self, from: u32, to: u32) {
         let store = Store::open_beside(self.dir.path(), &fixture::config()).unwrap();
         for (class, species) in SPECIES.iter().enumerate() {
             for nth in from..to {
-                let event = event(class, species, nth);
+                let event = event_of(class, species, nth, cloud(class, nth));
                 store.import(&event, &self.contracts.first.identity()).unwrap();
             }
         }
@@ -71,7 +81,9 @@ impl Site {
 }
 
 fn contracts() -> Contracts {
-    Contracts { first: Contract::load(&tiny::models_dir(), "efficientnet-lite0-int8").unwrap(), second: None }
+    let first = Contract::load(&tiny::models_dir(), "efficientnet-lite0-int8").unwrap();
+    let taxonomy = Taxonomy::new(&[], &first.classes);
+    Contracts { first, second: None, taxonomy }
 }
 
 fn config() -> TeachConfig {
@@ -93,11 +105,12 @@ pub(in crate::teach) fn cloud(class: usize, nth: u32) -> Vec<f32> {
     (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect()
 }
 
-fn event(class: usize, species: &str, nth: u32) -> ImportedEvent {
+/// An event of one picture.
+pub(in crate::teach) fn event_of(class: usize, species: &str, nth: u32, features: Vec<f32>) -> ImportedEvent {
     let frame = fixture::frame(16, 16, [class as u8, nth as u8, 60]);
     let mut keepsake = fixture::keepsake(&frame, 1.0);
     keepsake.view = View::Whole;
-    keepsake.embedding.features = cloud(class, nth).into();
+    keepsake.embedding.features = features.into();
     let mut sha256 = [class as u8; 32];
     sha256[..4].copy_from_slice(&nth.to_le_bytes());
     let classes = BTreeMap::from([("species".to_owned(), species.to_owned())]);

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::fixture::{self, FEATURIZER};
 use super::{Saved, Store};
 use crate::config::{CameraConfig, GateConfig, Tls, Transport};
-use crate::domain::{Change, Class, EventState, EventUpdate, Observation, ObservationType};
+use crate::domain::{Change, Class, EventState, EventUpdate, Observation, ObservationType, Rank};
 
 fn raw(dir: &Path) -> Connection {
     Connection::open(dir.join("eyeshine.db")).unwrap()
@@ -62,6 +62,7 @@ fn what_is_saved_is_read_again() {
         hint: Some(Class { name: "badger".into(), scientific_name: "Meles meles".into() }),
         ..fixture::observation("blank")
     });
+    update.event.observations.push(Observation { rank: Some(Rank::Family), ..fixture::observation("Felidae") });
     let picture = update.keepsakes[1].id;
     assert_eq!(store.save(&update, FEATURIZER).unwrap(), Saved::Stored { media: vec![picture], people: false });
 

@@ -54,8 +54,8 @@ fn a_mark_stays_until_a_person_says_what_else_it_is() {
     // A later save without the sign takes no mark away.
     let mut again = store.event(person).unwrap().unwrap().event;
     again.people = false;
-    let saved =
-        store.save(&EventUpdate { change: Change::Ended, event: again, keepsakes: vec![], said: None }, FEATURIZER);
+    let saved = store
+        .save(&EventUpdate { change: Change::Ended, event: again, keepsakes: vec![], said: Vec::new() }, FEATURIZER);
     assert!(matches!(saved.unwrap(), Saved::Stored { people: true, .. }));
 
     for (task, class, holds) in [
