@@ -52,8 +52,8 @@ impl Sums {
         Sums { probabilities: zeros(&opinion.probabilities), guess, closeness: 0.0, weight: 0.0 }
     }
 
-    fn add(&mut self, presence: f32, opinion: &Opinion) {
-        let present = if opinion.guess.is_some() { 1.0 - opinion.probabilities.first().unwrap_or(&0.0) } else { 1.0 };
+    fn add(&mut self, presence: f32, opinion: &Opinion, is_taught: bool) {
+        let present = if is_taught { 1.0 - opinion.probabilities.first().unwrap_or(&0.0) } else { 1.0 };
         let weight = presence * present * present;
         self.weight += weight;
         self.closeness += weight * opinion.closeness;
@@ -113,30 +113,37 @@ impl Tracks {
         for seen in prediction.seen.iter().filter(|it| it.presence >= min_presence) {
             let Some(opinion) = &seen.opinion else { continue };
             let candidate = &prediction.look.candidates[seen.candidate_idx];
-            let new = Track {
-                head: Arc::clone(&prediction.head),
-                area: candidate.area,
-                last: now,
-                n_looks: 0,
-                weight: 0.0,
-                sums: Sums::new(opinion),
-            };
-            let track = if candidate.cell.is_none() {
-                self.whole.get_or_insert(new)
-            } else {
-                let near = |(_, it): &(usize, &Track)| it.near(&candidate.area, now);
-                let free = self.crops.iter().enumerate().filter(|(i, _)| !joined.contains(i)).filter(near);
-                let closest =
-                    free.min_by(|a, b| a.1.distance(&candidate.area).total_cmp(&b.1.distance(&candidate.area)));
-                let idx = closest.map(|(i, _)| i).unwrap_or_else(|| {
-                    self.crops.push(new);
-                    self.crops.len() - 1
-                });
-                joined.push(idx);
-                &mut self.crops[idx]
-            };
-            track.add(&prediction.head, candidate.area, now, seen.presence, opinion);
+            let area = candidate.cell.map(|_| candidate.area);
+            self.join(&prediction.head, now, area, seen.presence, opinion, &mut joined);
         }
+    }
+
+    /// Adds what one candidate of a look shows: a crop of that area, or the whole frame. `joined` are the tracks that the look
+    /// has joined already.
+    pub fn join(
+        &mut self,
+        head: &Arc<Head>,
+        now: Duration,
+        area: Option<Area>,
+        presence: f32,
+        opinion: &Opinion,
+        joined: &mut Vec<usize>,
+    ) {
+        let new =
+            |area| Track { head: Arc::clone(head), area, last: now, n_looks: 0, weight: 0.0, sums: Sums::new(opinion) };
+        let Some(area) = area else {
+            let nowhere = Area { x: 0.0, y: 0.0, width: 0.0, height: 0.0 };
+            return self.whole.get_or_insert_with(|| new(nowhere)).add(head, nowhere, now, presence, opinion);
+        };
+        let near = |(_, it): &(usize, &Track)| it.near(&area, now);
+        let free = self.crops.iter().enumerate().filter(|(i, _)| !joined.contains(i)).filter(near);
+        let closest = free.min_by(|a, b| a.1.distance(&area).total_cmp(&b.1.distance(&area)));
+        let idx = closest.map(|(i, _)| i).unwrap_or_else(|| {
+            self.crops.push(new(area));
+            self.crops.len() - 1
+        });
+        joined.push(idx);
+        self.crops[idx].add(head, area, now, presence, opinion);
     }
 
     /// What all looks say, where it is one animal that they show.
@@ -211,7 +218,7 @@ impl Track {
         self.last = now;
         self.n_looks += 1;
         self.weight += presence;
-        self.sums.add(presence, opinion);
+        self.sums.add(presence, opinion, head.generation().number > 0);
     }
 
     /// What its looks say, given that it is an animal: those that look empty say little.

@@ -45,6 +45,8 @@ struct CameraPicture {
 struct EventCard {
     id: String,
     what: Vec<What>,
+    /// What was said as it happened, where a later head says something else; else empty.
+    first: String,
     camera: String,
     time: Moment,
     lasted: String,
@@ -151,9 +153,18 @@ fn event_card(stored: &StoredEvent, now: Timestamp) -> EventCard {
         open: event.state == EventState::Open,
         infrared: event.modality == Modality::Infrared,
         picture: event.media.first().map(|it| format!("/media/{it}")),
+        first: first_said(stored),
         what,
         time,
     }
+}
+
+fn first_said(stored: &StoredEvent) -> String {
+    let names = |all: &[Observation]| all.iter().map(Observation::label).collect::<Vec<_>>().join(", ");
+    let first = names(&stored.first);
+    let of_these = |it: &Observation| stored.first.iter().any(|first| first.generation.task == it.generation.task);
+    let now: Vec<Observation> = stored.event.observations.iter().filter(|it| of_these(it)).cloned().collect();
+    if first == names(&now) { String::new() } else { first }
 }
 
 fn what(it: &Observation) -> What {

@@ -37,7 +37,7 @@ fn a_later_schema_is_refused_and_left_as_it_is() {
     raw(dir.path()).pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(dir.path().join("eyeshine.db")).unwrap();
     for error in [refused(dir.path()), Store::open_read(dir.path()).expect_err("it opens")] {
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 3, .. }), "{error}");
         assert_eq!(error.exit_code(), 78);
         assert!(error.to_string().contains("eyeshine.db has schema 99"), "{error}");
     }
@@ -70,19 +70,19 @@ fn reading_where_there_is_nothing_says_so() {
 fn an_older_schema_is_brought_up_to_date_after_a_copy() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("eyeshine.db");
-    let copy = schema::backup_path(&path, 2);
+    let copy = schema::backup_path(&path, 3);
     let (store, _) = fixture::open(dir.path());
     let update = fixture::update(Change::Ended, "red fox", 1);
     store.save(&update, FEATURIZER).unwrap();
     drop(store);
-    let with = |next: &'static str| [schema::STEPS[0], schema::STEPS[1], next];
+    let with = |next: &'static str| [schema::STEPS[0], schema::STEPS[1], schema::STEPS[2], next];
     let version = |path: &Path| number(&Connection::open(path).unwrap(), "PRAGMA user_version");
 
     // A step that fails leaves the old schema, and a copy.
     let broken = with("ALTER TABLE events ADD COLUMN weather TEXT; INSERT INTO nowhere VALUES (1);");
     let error = schema::open(&path, &broken).expect_err("the step fails");
     assert!(error.to_string().contains("nowhere"), "{error}");
-    assert_eq!(version(&path), 2);
+    assert_eq!(version(&path), 3);
     assert!(raw(dir.path()).prepare("SELECT weather FROM events").is_err(), "half a step was left");
     assert!(copy.exists());
 
@@ -90,15 +90,15 @@ fn an_older_schema_is_brought_up_to_date_after_a_copy() {
     fs::write(copy.with_extension("bak.tmp"), b"half").unwrap();
     let db = schema::open(&path, &with("ALTER TABLE events ADD COLUMN weather TEXT NOT NULL DEFAULT 'dry';")).unwrap();
     assert_eq!(number(&db, "SELECT count(*) FROM events WHERE weather = 'dry'"), 1);
-    assert_eq!((version(&path), version(&copy)), (3, 2));
-    assert_eq!(copy.file_name().unwrap(), "eyeshine.db.v2.bak");
+    assert_eq!((version(&path), version(&copy)), (4, 3));
+    assert_eq!(copy.file_name().unwrap(), "eyeshine.db.v3.bak");
     let old = Connection::open(&copy).unwrap();
     assert_eq!(number(&old, "SELECT count(*) FROM events"), 1);
     assert!(old.prepare("SELECT weather FROM events").is_err());
     drop(db);
 
     // This program is now the older one; with the copy in its place it goes on.
-    assert!(matches!(refused(dir.path()), StoreError::Newer { found: 3, known: 2, .. }));
+    assert!(matches!(refused(dir.path()), StoreError::Newer { found: 4, known: 3, .. }));
     fs::rename(copy, &path).unwrap();
     let (store, _) = fixture::open(dir.path());
     assert!(store.event(update.event.id).unwrap().is_some());
@@ -114,6 +114,37 @@ fn a_database_of_the_first_schema_is_taken_over() {
     store.save(&update, FEATURIZER).unwrap();
     assert_eq!(store.latest_events(1, None).unwrap()[0].event.id, update.event.id);
     assert!(store.taught("species", FEATURIZER, None).unwrap().events.is_empty());
+}
+
+#[test]
+fn what_was_said_under_the_second_schema_is_what_was_said_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eyeshine.db");
+    let event = uuid::Uuid::now_v7();
+    let blob = event.simple();
+    let old = schema::open(&path, &schema::STEPS[..2]).unwrap();
+    old.execute_batch(&format!(
+        "INSERT INTO deployments VALUES ('feeder_1', 'feeder', '', NULL, NULL, 'UTC', 0, 0, NULL);
+         INSERT INTO generations VALUES ('species', 0, 0, 'lite0-test', '');
+         INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
+             VALUES (x'{blob}', 'feeder_1', 'feeder', 0, 0, 1.0, 'ended', 'colour', 5, 0);
+         INSERT INTO observations (id, event, position, task, generation, type, class, scientific_name, probability)
+             VALUES (7, x'{blob}', 0, 'species', 0, 'animal', 'fox', 'Vulpes vulpes', .9),
+                    (9, x'{blob}', 1, 'species', 0, 'animal', 'hen', 'Gallus gallus', .8);"
+    ))
+    .unwrap();
+    drop(old);
+    let (store, _) = fixture::open(dir.path());
+    let stored = store.event(event).unwrap().unwrap();
+    let names: Vec<String> = stored.event.observations.iter().map(|it| it.label()).collect();
+    assert_eq!((names, stored.first), (vec!["fox".to_owned(), "hen".to_owned()], Vec::new()));
+    let db = raw(dir.path());
+    assert_eq!(number(&db, "SELECT sum(id) FROM observations WHERE current = 1 AND rescored = 0"), 16);
+    assert_eq!(number(&db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert!(schema::backup_path(&path, 2).exists());
+    // What goes with an event still goes with it.
+    db.execute_batch("PRAGMA foreign_keys = ON; DELETE FROM events").unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM observations"), 0);
 }
 
 #[test]
