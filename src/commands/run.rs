@@ -59,9 +59,16 @@ pub fn run(
     let program = Program { config: path.map(Path::to_owned), state_dir: config.state.dir.clone() };
     let reader = Store::reader(&config.state.dir);
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
+    let retrainer =
+        retrainer.migrating(if config.models.next == config.models.featurizer { "" } else { &config.models.next });
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let generations = Generations::of(&config.state.dir, &starter.generation().task);
     let identity = models.contract.identity();
+    for task in &config.teach.tasks {
+        if let Some(generation) = Generations::of(&config.state.dir, task).take_up(&identity)? {
+            tracing::info!(task, generation, "the featurizer is another: a head of it serves");
+        }
+    }
     let mut follower = Follower::new(generations, identity, starter, heads, Arc::clone(&metrics));
     follower.look();
 

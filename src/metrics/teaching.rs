@@ -29,6 +29,9 @@ pub struct Teaching {
     pub agreement: GaugeVec,
     /// `eyeshine_head_unknown_ratio{task}`: of the latest events that the head that serves answered.
     pub unknown: GaugeVec,
+    /// `eyeshine_migration_media{state}`: pictures and crops that the next featurizer has seen (`done`), has not seen yet (`left`),
+    /// and never will, as no picture of them is left (`lost`); no series where the config names none.
+    pub migration: IntGaugeVec,
 }
 
 impl Teaching {
@@ -78,6 +81,12 @@ impl Teaching {
                 "eyeshine_head_unknown_ratio",
                 "Share of unknowns among the latest events that the head that serves answered.",
                 task,
+            ),
+            migration: gauges(
+                r,
+                "eyeshine_migration_media",
+                "Pictures and crops that the next featurizer has seen, has not seen yet, and never will.",
+                &["state"],
             ),
         }
     }

@@ -31,11 +31,13 @@ use super::recipe::Recipe;
 
 pub mod carry;
 mod disk;
+mod followed;
 mod kept;
 mod named;
 mod served;
 mod weights;
 
+pub use followed::MIGRATION;
 pub use served::RolledBack;
 pub use weights::Weights;
 

@@ -30,6 +30,7 @@ pub mod score;
 pub mod erase;
 pub mod follow;
 pub mod generations;
+pub mod migrate;
 pub mod retrain;
 pub mod train;
 pub mod trial;
