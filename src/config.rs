@@ -67,6 +67,8 @@ pub struct ModelsConfig {
     pub featurizer: String,
     /// Name of a contract; empty is none.
     pub second: String,
+    /// Name of a contract that is to take the place of `featurizer`; empty is none.
+    pub next: String,
     /// File name of the ONNX Runtime library.
     pub runtime: PathBuf,
     /// What names mean that the featurizer's contract does not know: every `[[taxon]]`.

@@ -13,6 +13,8 @@ use eyeshine::commands::eval::{Asked, eval};
 use eyeshine::commands::heads::{Ask, heads};
 use eyeshine::commands::label;
 use eyeshine::commands::label::say::{Say, say};
+use eyeshine::commands::migrate::{MigrateArguments, migrate_pictures};
+use eyeshine::commands::rescore::{RescoreArguments, rescore_events};
 use eyeshine::commands::run::{Told, run};
 use eyeshine::commands::train::train_head;
 use eyeshine::commands::{Exit, Said, check_config::check_config};
@@ -107,6 +109,10 @@ enum Command {
         #[command(subcommand)]
         ask: Ask,
     },
+    /// Lets the head that serves answer all events that are over, by their stored vectors; what was said first stays.
+    Rescore(RescoreArguments),
+    /// Looks at all kept pictures with another featurizer, and fits heads on it: before the config names it.
+    Migrate(MigrateArguments),
     /// Scores the head that serves on a table of labelled pictures; writes nothing.
     Eval(Asked),
     /// Erases events for good: pictures, vectors, labels, rows, and every head that was fitted on them.
@@ -192,6 +198,8 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Label(LabelCommand::Say(said)) => say(&config, said).map(|()| true)?,
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
+        Command::Rescore(asked) => rescore_events(&config, &asked).map(|()| true)?,
+        Command::Migrate(asked) => migrate_pictures(&config, &asked).map(|()| true)?,
         Command::Eval(asked) => eval(&config, &file, &asked)?,
         Command::Erase(asked) => erase_events(&config, asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,

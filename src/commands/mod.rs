@@ -7,7 +7,9 @@ pub mod erase;
 pub mod eval;
 pub mod heads;
 pub mod label;
+pub mod migrate;
 mod replay;
+pub mod rescore;
 pub mod run;
 pub mod train;
 

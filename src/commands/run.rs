@@ -22,6 +22,7 @@ use crate::observe::store::Store;
 use crate::pipeline::{House, Pipeline};
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
+use crate::teach::generations::Generations;
 use crate::teach::retrain::{Program, Retrainer};
 use crate::teach::shadow::Shadows;
 use crate::web;
@@ -63,8 +64,15 @@ pub fn run(
     let contracts = Contracts { first, second, taxonomy: models.taxonomy.clone() };
     let shadows = Shadows::new(&config.teach, &config.state.dir, &contracts, reader.clone(), Arc::clone(&metrics));
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
+    let retrainer =
+        retrainer.migrating(if config.models.next == config.models.featurizer { "" } else { &config.models.next });
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let (dir, identity) = (&config.state.dir, models.contract.identity());
+    for task in &config.teach.tasks {
+        if let Some(generation) = Generations::of(dir, task).take_up(&identity)? {
+            tracing::info!(task, generation, "the featurizer is another: a head of it serves");
+        }
+    }
     let mut follower = Follower::new(dir, &config.teach.tasks, identity, starter, heads, Arc::clone(&metrics));
     follower.look();
 

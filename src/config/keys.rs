@@ -41,6 +41,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("dir", Kind::Text(anything)),
             key("featurizer", Kind::Text(file_stem)),
             key("second", Kind::Text(file_stem_or_none)),
+            key("next", Kind::Text(file_stem_or_none)),
             key("runtime", Kind::Text(filled)),
         ],
     ),

@@ -37,6 +37,9 @@ pub struct Teaching {
     pub shadow_events: IntGaugeVec,
     /// `eyeshine_shadow_verdicts_total{task,verdict}`: what came of shadows.
     pub shadow_verdicts: IntCounterVec,
+    /// `eyeshine_migration_media{state}`: pictures and crops that the next featurizer has seen (`done`), has not seen yet (`left`),
+    /// and never will, as no picture of them is left (`lost`); no series where the config names none.
+    pub migration: IntGaugeVec,
 }
 
 impl Teaching {
@@ -99,6 +102,12 @@ impl Teaching {
                 "eyeshine_shadow_verdicts_total",
                 "What came of heads that answered unheard.",
                 &["task", "verdict"],
+            ),
+            migration: gauges(
+                r,
+                "eyeshine_migration_media",
+                "Pictures and crops that the next featurizer has seen, has not seen yet, and never will.",
+                &["state"],
             ),
         }
     }

@@ -14,5 +14,7 @@ pub mod record;
 pub mod media;
 pub mod store;
 
+pub mod rescore;
+
 pub mod publish;
 pub mod stdout;

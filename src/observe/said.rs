@@ -46,6 +46,11 @@ impl Hearing {
         }
     }
 
+    /// Adds what one head says of something else: its opinion and what that counts.
+    pub fn add_of(&mut self, head: &Arc<Head>, opinion: &Opinion, weight: f32) {
+        self.hear(0, head, Some(opinion), weight);
+    }
+
     /// Adds a head's opinion at `place` or behind it, and gives the place of the next.
     fn hear(&mut self, place: usize, head: &Arc<Head>, opinion: Option<&Opinion>, weight: f32) -> usize {
         let Some(opinion) = opinion else { return place };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::{Area, Observation, ObservationType};
 use crate::infer::head::Head;
 use crate::infer::heads::Heads;
-use crate::infer::predict::{Prediction, Seen};
+use crate::infer::predict::Prediction;
 use crate::observe::said::{Hearing, Said};
 
 /// A track that no crop has joined for so long is not joined any more.
@@ -42,23 +42,41 @@ impl Tracks {
                 continue;
             }
             let candidate = &prediction.look.candidates[seen.candidate_idx];
-            let new = Track { area: candidate.area, last: now, n_looks: 0, weight: 0.0, hearing: Hearing::default() };
-            let track = if candidate.cell.is_none() {
-                self.whole.get_or_insert(new)
-            } else {
-                let near = |(_, it): &(usize, &Track)| it.near(&candidate.area, now);
+            let area = candidate.cell.map(|_| candidate.area);
+            self.join(now, area, seen.presence, &mut joined, |it| it.add(prediction, seen, seen.presence));
+        }
+    }
+
+    /// Adds what one candidate of a look shows: a crop of that area, or the whole frame; `hear` adds what is said of it. `joined`
+    /// are the tracks that the look has joined already.
+    pub fn join(
+        &mut self,
+        now: Duration,
+        area: Option<Area>,
+        presence: f32,
+        joined: &mut Vec<usize>,
+        hear: impl FnOnce(&mut Hearing),
+    ) {
+        let new = |area| Track { area, last: now, n_looks: 0, weight: 0.0, hearing: Hearing::default() };
+        let track = match area {
+            None => self.whole.get_or_insert_with(|| new(Area { x: 0.0, y: 0.0, width: 0.0, height: 0.0 })),
+            Some(area) => {
+                let near = |(_, it): &(usize, &Track)| it.near(&area, now);
                 let free = self.crops.iter().enumerate().filter(|(i, _)| !joined.contains(i)).filter(near);
-                let closest =
-                    free.min_by(|a, b| a.1.distance(&candidate.area).total_cmp(&b.1.distance(&candidate.area)));
+                let closest = free.min_by(|a, b| a.1.distance(&area).total_cmp(&b.1.distance(&area)));
                 let idx = closest.map(|(i, _)| i).unwrap_or_else(|| {
-                    self.crops.push(new);
+                    self.crops.push(new(area));
                     self.crops.len() - 1
                 });
                 joined.push(idx);
+                self.crops[idx].area = area;
                 &mut self.crops[idx]
-            };
-            track.add(prediction, seen);
-        }
+            }
+        };
+        track.last = now;
+        track.n_looks += 1;
+        track.weight += presence;
+        hear(&mut track.hearing);
     }
 
     /// What each head says of all looks, where it is one animal that they show; else nothing.
@@ -142,13 +160,5 @@ impl Track {
     fn distance(&self, area: &Area) -> f64 {
         let ((ax, ay), (bx, by)) = (self.area.centre(), area.centre());
         (ax - bx).hypot(ay - by)
-    }
-
-    fn add(&mut self, prediction: &Prediction, seen: &Seen) {
-        self.area = prediction.look.candidates[seen.candidate_idx].area;
-        self.last = prediction.look.frame.elapsed;
-        self.n_looks += 1;
-        self.weight += seen.presence;
-        self.hearing.add(prediction, seen, seen.presence);
     }
 }

@@ -33,12 +33,14 @@ use super::recipe::Recipe;
 
 pub mod carry;
 mod disk;
+mod followed;
 mod kept;
 mod named;
 mod served;
 mod shadow;
 mod weights;
 
+pub use followed::MIGRATION;
 pub use served::RolledBack;
 pub use shadow::{Shadowed, Tally};
 pub use weights::Weights;
@@ -51,7 +53,7 @@ const TRAINED: &str = "trained.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 
 /// A generation cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,7 @@ pub mod score;
 pub mod erase;
 pub mod follow;
 pub mod generations;
+pub mod migrate;
 pub mod retrain;
 pub mod shadow;
 pub mod train;

@@ -19,9 +19,11 @@ use crate::metrics::Metrics;
 use crate::observe::store::{LabelCounts, Reader, StoreError};
 
 use self::child::{Over, Training};
+use self::migration::Migrating;
 use super::generations::Generations;
 
 mod child;
+mod migration;
 
 pub use child::Program;
 
@@ -49,6 +51,8 @@ pub struct Retrainer {
     tasks: Vec<Task>,
     counted: Counted,
     training: Option<(usize, Training)>,
+    /// Where the config names a next featurizer.
+    migrating: Option<Migrating>,
     /// When service is looked at next.
     service: Instant,
 }
@@ -119,8 +123,15 @@ impl Retrainer {
             tasks,
             counted,
             training: None,
+            migrating: None,
             service: now,
         }
+    }
+
+    /// The same, that brings what is kept to the next featurizer while nothing is trained; an empty name is none.
+    pub fn migrating(mut self, next: &str) -> Retrainer {
+        self.migrating = (!next.is_empty()).then(|| Migrating::to(next, &self.metrics));
+        self
     }
 
     /// Goes on, on a thread of its own, until the other end of `running` is gone; a training that goes on then is ended.
@@ -154,7 +165,11 @@ impl Retrainer {
         }
         let due = (0..self.tasks.len()).find_map(|it| self.due(it).map(|cause| (it, cause)));
         if let Some((task, cause)) = due {
+            // One at a time: it goes on where it was.
+            self.migrating.iter_mut().for_each(Migrating::pause);
             self.start(task, cause);
+        } else if let Some(it) = &mut self.migrating {
+            it.look(&self.program);
         }
     }
 
@@ -206,7 +221,7 @@ impl Retrainer {
         tracing::info!(task = task.name, cause, "training");
         let began = self.clock.now().as_microsecond() as f64 / 1e6;
         self.metrics.teaching.last_run.with_label_values(&[&task.name]).set(began);
-        match Training::start(&self.program, &task.name, cause) {
+        match Training::start(&self.program, &["train", "--json", "--task", &task.name, "--cause", cause]) {
             Ok(training) => self.training = Some((at, training)),
             Err(error) => self.fail(at, &format!("it could not be started: {error}")),
         }

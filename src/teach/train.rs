@@ -19,7 +19,7 @@ use super::both::FittedBoth;
 use super::contest::{Second, Serving, contest};
 use super::fit::{FitError, Fitted, fit};
 use super::generations::{
-    GenerationError, Generations, HeldOut, Manifest, RolledBack, SecondPart, TaughtClass, Weights,
+    FORMAT, GenerationError, Generations, HeldOut, MIGRATION, Manifest, RolledBack, SecondPart, TaughtClass, Weights,
 };
 use super::judge::{Decision, Verdict};
 use super::recipe::loss;
@@ -74,7 +74,8 @@ pub fn train(
     // Counted first: what comes while this goes on waits for the next.
     let labels = store.label_counts()?.remove(task).unwrap_or_default();
     let seen = Seen { at: Timestamp::now(), labels };
-    let trained = train_on(&store, &generations, config, contracts, cause, keep, None);
+    let kept = if keep { Keep::ToServe } else { Keep::Nothing };
+    let trained = train_on(&store, &generations, config, contracts, cause, kept, None);
     // Too few labels is an answer, as any other: it is asked again when there are others.
     let too_few = |it: &TrainError| matches!(it, TrainError::Fit(FitError::NoLabels | FitError::OneClass { .. }));
     if keep && trained.as_ref().map_or_else(too_few, |_| true) {
@@ -93,7 +94,32 @@ pub(super) fn refit(
     cause: &str,
     reason: &str,
 ) -> Result<Trained, TrainError> {
-    train_on(store, generations, config, contracts, cause, true, Some(reason))
+    train_on(store, generations, config, contracts, cause, Keep::ToServe, Some(reason))
+}
+
+/// Trains a head of a featurizer that does not serve yet, and keeps it for the day that it does: the number of the one that
+/// will serve then, and what the judge says of the new one beside those that there are of this featurizer.
+pub(super) fn train_aside(
+    state_dir: &Path,
+    config: &TeachConfig,
+    contracts: &Contracts,
+    task: &str,
+) -> Result<(u32, Verdict), TrainError> {
+    let generations = Generations::of(state_dir, task);
+    let store = Store::open_read(state_dir)?;
+    let _lock = generations.lock()?;
+    let trained = train_on(&store, &generations, config, contracts, MIGRATION, Keep::Aside, None)?;
+    Ok((generations.best_of(&contracts.first.identity())?, trained.verdict))
+}
+
+/// What becomes of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    /// It is kept, and does not serve yet.
+    Aside,
+    /// It serves if it is better.
+    ToServe,
 }
 
 fn train_on(
@@ -102,7 +128,7 @@ fn train_on(
     config: &TeachConfig,
     contracts: &Contracts,
     cause: &str,
-    keep: bool,
+    keep: Keep,
     must_serve: Option<&str>,
 ) -> Result<Trained, TrainError> {
     let (task, featurizer) = (generations.task(), contracts.first.identity());
@@ -113,15 +139,18 @@ fn train_on(
         class.scientific_name = contracts.taxonomy.scientific_name(&class.name);
     }
     let labels_sha256 = hash(&taught, &featurizer, second.as_deref());
-    let (mut serving, mut rolled_back) = (generations.current()?, None);
-    if must_serve.is_none() {
+    let other = if keep == Keep::Aside { generations.best_of(&featurizer)? } else { generations.current()? };
+    let (mut serving, mut rolled_back) = (other, None);
+    if must_serve.is_none() && keep != Keep::Aside {
         rolled_back = proven_worse(generations, serving, &taught, featurizers, &config.protected)?;
         if let Some(it) = &rolled_back {
-            serving = if keep { generations.roll_back_for(it)? } else { it.to };
+            serving = if keep == Keep::ToServe { generations.roll_back_for(it)? } else { it.to };
         }
-        if let Some(verdict) = same(generations, &labels_sha256)? {
-            return Ok(Trained { verdict, manifest: None, serving, shadow: false, rolled_back });
-        }
+    }
+    if must_serve.is_none()
+        && let Some(verdict) = same(generations, &featurizer, &labels_sha256)?
+    {
+        return Ok(Trained { verdict, manifest: None, serving, shadow: false, rolled_back });
     }
     let fitted = fit(&taught)?;
     let incumbent = match incumbent(generations, serving, featurizers) {
@@ -136,7 +165,7 @@ fn train_on(
     }
     let (n_events, alone) = (taught.n_events(), &fitted.alone);
     let manifest = Manifest {
-        format: 1,
+        format: FORMAT,
         generation: Generation { task: task.into(), number: 0 },
         created: Timestamp::now(),
         cause: cause.into(),
@@ -159,18 +188,18 @@ fn train_on(
         weights_sha256: String::new(),
         verdict: verdict.clone(),
     };
-    if !keep {
+    if keep == Keep::Nothing {
         return Ok(Trained { verdict, manifest: Some(manifest), serving, shadow: false, rolled_back });
     }
     let second = fitted.both.map(|it| it.learned);
     let weights = Weights { first: fitted.alone.learned, second };
     // The verdict is about another head than that which serves now.
-    if generations.current()? != serving {
+    if keep == Keep::ToServe && generations.current()? != serving {
         return Err(GenerationError::Overtaken { task: task.into() }.into());
     }
     let manifest = generations.add(manifest, &weights)?;
     let mut shadow = false;
-    if verdict.is_promoted() {
+    if keep == Keep::ToServe && verdict.is_promoted() {
         let number = manifest.generation.number;
         // The starter head knows none of the names: there is nothing to compare with beside it.
         shadow = config.shadow_events > 0 && serving > 0 && must_serve.is_none();
@@ -186,11 +215,11 @@ fn train_on(
 }
 
 /// Nothing new: the last generation that was trained here, or one that proved worse, has these very labels.
-fn same(generations: &Generations, labels_sha256: &str) -> Result<Option<Verdict>, GenerationError> {
+fn same(generations: &Generations, featurizer: &str, labels_sha256: &str) -> Result<Option<Verdict>, GenerationError> {
     let mut last = true;
     for number in generations.numbers()?.into_iter().rev() {
         let Ok(manifest) = generations.manifest(number) else { continue };
-        if manifest.verdict.decision == Decision::Imported {
+        if manifest.verdict.decision == Decision::Imported || manifest.featurizer != featurizer {
             continue;
         }
         let proved_worse = generations.rolled_back(number)?.is_some();

@@ -50,6 +50,8 @@ struct EventCard {
     id: String,
     what: Vec<What>,
     further: Vec<Further>,
+    /// What was said as it happened, where a later head says something else; else empty.
+    first: String,
     camera: String,
     time: Moment,
     lasted: String,
@@ -179,10 +181,19 @@ fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> Event
         infrared: event.modality == Modality::Infrared,
         people: event.people,
         picture: event.media.first().filter(|_| !(event.people && hides_people)).map(|it| format!("/media/{it}")),
+        first: first_said(stored),
         what,
         further,
         time,
     }
+}
+
+fn first_said(stored: &StoredEvent) -> String {
+    let names = |all: &[Observation]| all.iter().map(Observation::label).collect::<Vec<_>>().join(", ");
+    let first = names(&stored.first);
+    let of_these = |it: &Observation| stored.first.iter().any(|first| first.generation.task == it.generation.task);
+    let now: Vec<Observation> = stored.event.observations.iter().filter(|it| of_these(it)).cloned().collect();
+    if first == names(&now) { String::new() } else { first }
 }
 
 fn what(it: &Observation) -> What {

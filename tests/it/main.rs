@@ -7,6 +7,7 @@ mod cameras;
 mod classify;
 mod clips;
 mod daemon;
+mod history;
 mod http;
 mod labels;
 mod life_cycle;

@@ -332,7 +332,7 @@ pub(super) fn current(
 /// What a head said of the event, and its generation; none where none was asked.
 fn suggested(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Option<(u32, String)>> {
     let sql = "SELECT generation, coalesce(class, type) FROM observations
-               WHERE event = ?1 AND task = ?2 AND type <> 'unclassified' ORDER BY position LIMIT 1";
+               WHERE event = ?1 AND task = ?2 AND current = 1 AND type <> 'unclassified' ORDER BY position LIMIT 1";
     db.query_row(sql, params![event.as_bytes(), task], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 

@@ -23,6 +23,10 @@ pub struct StoredEvent {
     pub place: String,
     /// The deployment's time zone (IANA).
     pub time_zone: String,
+    /// What was said as it happened, of the tasks in which a later head has said something else since; that is what the
+    /// event's own `observations` hold then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<Observation>,
 }
 
 /// How much there is.
@@ -149,34 +153,44 @@ pub(super) fn event(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Stored
             deployment: row.get(7)?,
             place: row.get(8)?,
             time_zone: row.get(9)?,
+            first: Vec::new(),
         })
     });
     let Some(mut it) = found.optional()? else { return Ok(None) };
-    it.event.observations = observations(db, id)?;
+    (it.event.observations, it.first) = observations(db, id)?;
     it.event.media = pictures(db, id)?;
     Ok(Some(it))
 }
 
-fn observations(db: &Connection, event: Uuid) -> rusqlite::Result<Vec<Observation>> {
-    let sql = "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rank
-               FROM observations WHERE event = ?1 ORDER BY position";
-    let class = |row: &rusqlite::Row<'_>, column: usize| -> rusqlite::Result<Option<Class>> {
+/// What holds of an event, and what was said first where something else holds: by task, the likeliest first.
+fn observations(db: &Connection, event: Uuid) -> rusqlite::Result<(Vec<Observation>, Vec<Observation>)> {
+    let sql = "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rank,
+                current
+               FROM observations WHERE event = ?1 ORDER BY task_position, position";
+    let (mut current, mut first) = (Vec::new(), Vec::new());
+    let mut statement = db.prepare_cached(sql)?;
+    for row in statement.query_map([event.as_bytes()], |row| Ok((observation(row)?, row.get(9)?)))? {
+        let (it, is_current) = row?;
+        if is_current { current.push(it) } else { first.push(it) }
+    }
+    Ok((current, first))
+}
+
+/// Of the columns `type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rank`, in this order.
+pub(super) fn observation(row: &rusqlite::Row<'_>) -> rusqlite::Result<Observation> {
+    let class = |column: usize| -> rusqlite::Result<Option<Class>> {
         let name: Option<String> = row.get(column)?;
         let scientific_name: Option<String> = row.get(column + 1)?;
         Ok(name.map(|name| Class { name: name.into(), scientific_name: scientific_name.unwrap_or_default().into() }))
     };
-    db.prepare_cached(sql)?
-        .query_map([event.as_bytes()], |row| {
-            Ok(Observation {
-                kind: words::parse(row, 0)?,
-                class: class(row, 1)?,
-                rank: row.get::<_, Option<String>>(8)?.map(|_| words::parse(row, 8)).transpose()?,
-                probability: row.get(3)?,
-                hint: class(row, 4)?,
-                generation: Generation { task: row.get::<_, String>(6)?.into(), number: row.get(7)? },
-            })
-        })?
-        .collect()
+    Ok(Observation {
+        kind: words::parse(row, 0)?,
+        class: class(1)?,
+        rank: row.get::<_, Option<String>>(8)?.map(|_| words::parse(row, 8)).transpose()?,
+        probability: row.get(3)?,
+        hint: class(4)?,
+        generation: Generation { task: row.get::<_, String>(6)?.into(), number: row.get(7)? },
+    })
 }
 
 /// An event's pictures that are on disk, the best first.

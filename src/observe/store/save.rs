@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use crate::config::PeoplePictures;
-use crate::domain::{Event, EventUpdate};
+use crate::domain::{Event, EventUpdate, Observation};
 use crate::observe::media::MediaFolder;
 
 use super::piece::{Rival, best};
@@ -321,45 +321,29 @@ impl Row<'_> {
         .map(drop)
     }
 
+    /// What is said as it happens takes the place of all that was said before.
     fn store_observations(&self, db: &Connection) -> rusqlite::Result<()> {
-        for (position, it) in (0_i64..).zip(&self.event.observations) {
-            db.prepare_cached(
-                "INSERT INTO generations (task, number, created_us, featurizer) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                &*it.generation.task,
-                it.generation.number,
-                Timestamp::now().as_microsecond(),
-                self.featurizer
-            ])?;
-            // An observation keeps its identity for as long as it keeps its place.
-            db.prepare_cached(
-                "INSERT INTO observations (event, position, task, generation, type, class, scientific_name, probability,
-                     hint, hint_scientific_name, rank)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (event, position) DO UPDATE SET task = excluded.task, generation = excluded.generation,
-                     type = excluded.type, class = excluded.class, scientific_name = excluded.scientific_name,
-                     probability = excluded.probability, hint = excluded.hint,
-                     hint_scientific_name = excluded.hint_scientific_name, rank = excluded.rank",
-            )?
-            .execute(params![
-                self.event.id.as_bytes(),
-                position,
-                &*it.generation.task,
-                it.generation.number,
-                words::word(it.kind),
-                it.class.as_ref().map(|class| &*class.name),
-                it.class.as_ref().map(|class| &*class.scientific_name),
-                words::finite(it.probability.into()),
-                it.hint.as_ref().map(|class| &*class.name),
-                it.hint.as_ref().map(|class| &*class.scientific_name),
-                it.rank.map(words::word),
-            ])?;
+        let event = self.event.id;
+        let mut tasks: Vec<(&str, i64)> = Vec::new();
+        for it in &self.event.observations {
+            let task_position = tasks.iter().position(|(task, _)| **task == *it.generation.task);
+            let task_position = task_position.unwrap_or_else(|| {
+                tasks.push((&it.generation.task, 0));
+                tasks.len() - 1
+            });
+            let position = tasks[task_position].1;
+            tasks[task_position].1 += 1;
+            let task_position = words::count(task_position as u64);
+            let place = Place { event, task_position, rescored: false, position };
+            store_observation(db, &place, it, self.featurizer)?;
         }
-        db.prepare_cached("DELETE FROM observations WHERE event = ?1 AND position >= ?2")?
-            .execute(params![self.event.id.as_bytes(), words::count(self.event.observations.len() as u64)])
-            .map(drop)
+        db.prepare_cached("DELETE FROM observations WHERE event = ?1 AND (rescored = 1 OR task_position >= ?2)")?
+            .execute(params![event.as_bytes(), words::count(tasks.len() as u64)])?;
+        for (task, n) in tasks {
+            db.prepare_cached("DELETE FROM observations WHERE event = ?1 AND task = ?2 AND position >= ?3")?
+                .execute(params![event.as_bytes(), task, n])?;
+        }
+        Ok(())
     }
 
     fn store_piece(
@@ -400,6 +384,61 @@ impl Row<'_> {
         }
         Ok(())
     }
+}
+
+/// Where an observation stands.
+pub(super) struct Place {
+    pub(super) event: Uuid,
+    /// Of its task among those that answered.
+    pub(super) task_position: i64,
+    /// Of stored vectors, by a head that came later.
+    pub(super) rescored: bool,
+    /// Within the answer.
+    pub(super) position: i64,
+}
+
+/// Stores an observation that holds. It keeps its identity for as long as it keeps its place.
+pub(super) fn store_observation(
+    db: &Connection,
+    place: &Place,
+    it: &Observation,
+    featurizer: &str,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO generations (task, number, created_us, featurizer) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![
+        &*it.generation.task,
+        it.generation.number,
+        Timestamp::now().as_microsecond(),
+        featurizer
+    ])?;
+    db.prepare_cached(
+        "INSERT INTO observations (event, task, task_position, rescored, current, position, generation, type, class,
+             scientific_name, probability, hint, hint_scientific_name, rank)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (event, task, rescored, position) DO UPDATE SET task_position = excluded.task_position,
+             current = excluded.current, generation = excluded.generation, type = excluded.type,
+             class = excluded.class, scientific_name = excluded.scientific_name,
+             probability = excluded.probability, hint = excluded.hint,
+             hint_scientific_name = excluded.hint_scientific_name, rank = excluded.rank",
+    )?
+    .execute(params![
+        place.event.as_bytes(),
+        &*it.generation.task,
+        place.task_position,
+        place.rescored,
+        place.position,
+        it.generation.number,
+        words::word(it.kind),
+        it.class.as_ref().map(|class| &*class.name),
+        it.class.as_ref().map(|class| &*class.scientific_name),
+        words::finite(it.probability.into()),
+        it.hint.as_ref().map(|class| &*class.name),
+        it.hint.as_ref().map(|class| &*class.scientific_name),
+        it.rank.map(words::word),
+    ])
+    .map(drop)
 }
 
 /// What the second featurizer says of a piece joins its first vector, whenever that came, and stays as long.

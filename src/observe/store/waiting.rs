@@ -54,7 +54,8 @@ impl Reader {
         })
     }
 
-    /// How the events that a generation answered compare with what people said of them.
+    /// How the events that a generation answered compare with what people said of them. Only what it said as they happened
+    /// counts: later it may have been fitted on them.
     pub fn service(&self, generation: &Generation) -> Result<Service, StoreError> {
         self.read(|db| service(db, generation))
     }
@@ -64,9 +65,9 @@ fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service
     let (task, number) = (&*generation.task, generation.number);
     // A task's likeliest is the first of its own.
     let labelled = "SELECT DISTINCT a.event, coalesce(o.class, o.type)
-                    FROM answers a JOIN observations o ON o.event = a.event AND o.position =
-                        (SELECT min(position) FROM observations WHERE event = a.event AND task = ?1)
-                    WHERE a.task = ?1 AND a.withdrawn_us IS NULL AND o.generation = ?2";
+                    FROM answers a JOIN observations o ON o.event = a.event AND o.position = 0
+                    WHERE a.task = ?1 AND a.withdrawn_us IS NULL AND o.task = ?1 AND o.generation = ?2
+                        AND o.rescored = 0";
     let mut statement = db.prepare_cached(labelled)?;
     let rows =
         statement.query_map(params![task, number], |row| Ok((words::uuid(row, 0)?, row.get::<_, String>(1)?)))?;
@@ -88,9 +89,8 @@ fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service
     }
     let lately = "SELECT count(*), coalesce(sum(o.type = 'unknown' OR o.rank IS NOT NULL), 0)
                   FROM (SELECT id FROM events WHERE blank = 0 AND imported_as IS NULL ORDER BY id DESC LIMIT ?3) e
-                  JOIN observations o ON o.event = e.id AND o.position =
-                      (SELECT min(position) FROM observations WHERE event = e.id AND task = ?1)
-                  WHERE o.generation = ?2";
+                  JOIN observations o ON o.event = e.id AND o.position = 0 WHERE o.task = ?1 AND o.generation = ?2
+                      AND o.rescored = 0";
     let (answered, unknown): (i64, i64) =
         db.prepare_cached(lately)?.query_row(params![task, number, LATELY], |row| Ok((row.get(0)?, row.get(1)?)))?;
     service.answered = u64::try_from(answered).unwrap_or_default();

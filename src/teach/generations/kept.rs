@@ -53,13 +53,12 @@ impl Generations {
         remove().map_err(|source| failed(&folder, source))
     }
 
-    /// Deletes the oldest, until `keep` are left; never the one that serves, the one before it, the
-    /// one that answers beside it, or the newest. Gives
-    /// those that went.
+    /// Deletes the oldest, until `keep` are left; never the one that serves, the one before it, the one that answers
+    /// beside it, the newest, or the one that waits for its featurizer. Gives those that went.
     pub fn prune(&self, keep: usize) -> Result<Vec<u32>, GenerationError> {
         let (numbers, current) = (self.numbers()?, self.current()?);
-        let shadow = self.shadow()?.unwrap_or(0);
-        let needed = [current, self.before(current)?, shadow, numbers.last().copied().unwrap_or(0)];
+        let (shadow, waiting) = (self.shadow()?.unwrap_or(0), self.waiting(|_| true)?.unwrap_or(0));
+        let needed = [current, self.before(current)?, shadow, numbers.last().copied().unwrap_or(0), waiting];
         let spare = numbers.iter().copied().filter(|it| *it > 0 && !needed.contains(it));
         let gone: Vec<u32> = spare.take(numbers.len().saturating_sub(keep)).collect();
         gone.iter().try_for_each(|it| self.remove(*it))?;

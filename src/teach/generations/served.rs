@@ -128,7 +128,7 @@ impl Generations {
         self.manifest(number).is_ok() && self.rolled_back(number).is_ok_and(|it| it.is_none())
     }
 
-    fn served(&self) -> Result<Vec<u32>, GenerationError> {
+    pub(super) fn served(&self) -> Result<Vec<u32>, GenerationError> {
         let path = self.dir.join(SERVED);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(text.lines().filter_map(|it| it.trim().parse().ok()).collect()),

@@ -147,3 +147,35 @@ fn the_newest_are_kept_and_what_serves_and_no_number_is_given_twice() {
     drop(generations.lock().unwrap());
     assert!(!dir.path().join("heads/species/removed-4").exists());
 }
+
+#[test]
+fn where_the_featurizer_is_another_a_head_of_it_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    let weights = Weights { first: learned(), second: None };
+    let add = |featurizer: &str, cause: &str, decision| {
+        let (featurizer, cause) = (featurizer.to_owned(), cause.to_owned());
+        let it = generations.add(Manifest { featurizer, cause, ..manifest(decision) }, &weights).unwrap();
+        it.generation.number
+    };
+    assert_eq!(generations.take_up("vit").unwrap(), None, "nothing was ever fitted");
+    let first = add("lite0", "labels", Decision::Promoted);
+    generations.promote(first).unwrap();
+    assert_eq!((generations.take_up("lite0").unwrap(), generations.take_up("vit").unwrap()), (None, None));
+    let waits = add("vit", MIGRATION, Decision::Promoted);
+    add("vit", MIGRATION, Decision::Refused);
+    assert_eq!((generations.best_of("vit").unwrap(), generations.best_of("lite0").unwrap()), (waits, first));
+    assert_eq!(generations.take_up("lite0").unwrap(), None, "it waits for its featurizer");
+    for _ in 0..5 {
+        add("lite0", "labels", Decision::Refused);
+    }
+    generations.prune(2).unwrap();
+    assert_eq!(generations.take_up("vit").unwrap(), Some(waits), "however many came since");
+    assert_eq!((generations.current().unwrap(), generations.take_up("vit").unwrap()), (waits, None));
+    // Back again, and there and back.
+    assert_eq!(generations.take_up("lite0").unwrap(), Some(first));
+    assert_eq!(generations.take_up("vit").unwrap(), Some(waits));
+    // Who went back to the starter head since meant it.
+    generations.promote(0).unwrap();
+    assert_eq!((generations.take_up("vit").unwrap(), generations.take_up("lite0").unwrap()), (None, None));
+}

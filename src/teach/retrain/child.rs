@@ -1,4 +1,4 @@
-//! `eyeshine train` as a child of the daemon: at the lowest priority, first to go where memory is short, bounded in time and
+//! `eyeshine train` (or `migrate`) as a child of the daemon: at the lowest priority, first to go where memory is short, bounded in time and
 //! in what it may say. It shares nothing with the daemon but the state folder, so whatever becomes of it harms nothing.
 
 use std::ffi::OsString;
@@ -30,13 +30,13 @@ pub struct Program {
 }
 
 impl Program {
-    fn arguments(&self, task: &str, cause: &str) -> Vec<OsString> {
+    fn arguments(&self, command: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
         if let Some(config) = &self.config {
             arguments.extend(["--config".into(), config.into()]);
         }
         arguments.extend(["--state-dir".into(), self.state_dir.clone().into()]);
-        arguments.extend(["train", "--json", "--task", task, "--cause", cause].map(OsString::from));
+        arguments.extend(command.iter().map(OsString::from));
         arguments
     }
 }
@@ -60,9 +60,9 @@ pub(super) struct Over {
 }
 
 impl Training {
-    pub(super) fn start(program: &Program, task: &str, cause: &str) -> io::Result<Training> {
+    pub(super) fn start(program: &Program, command: &[&str]) -> io::Result<Training> {
         let mut child = Command::new(PROGRAM)
-            .args(program.arguments(task, cause))
+            .args(program.arguments(command))
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

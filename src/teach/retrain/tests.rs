@@ -152,8 +152,17 @@ fn how_a_head_does_in_service_is_counted_by_event() {
     site.label(&[]);
     let service = site.store.service(&Generation { task: "species".into(), number: 0 }).unwrap();
     assert_eq!((service.labelled, service.agreed, service.answered, service.unknown), (2, 1, 3, 0));
-    let other = site.store.service(&Generation { task: "species".into(), number: 1 }).unwrap();
+    let later = Generation { task: "species".into(), number: 1 };
+    let other = site.store.service(&later).unwrap();
     assert_eq!((other.labelled, other.answered), (0, 0));
+    // What a later head says of them is no proof of it: it may have been fitted on them.
+    for it in site.store.latest_events(3, None).unwrap() {
+        let said = Observation { generation: later.clone(), ..fixture::observation("deer") };
+        site.store.rescore("species", fixture::FEATURIZER, &[(it.event.id, vec![said])]).unwrap();
+    }
+    assert_eq!(site.store.service(&later).unwrap(), other);
+    let first = site.store.service(&Generation { task: "species".into(), number: 0 }).unwrap();
+    assert_eq!(first, service);
 }
 
 #[test]

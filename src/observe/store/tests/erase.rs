@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::fixture::{self, FEATURIZER};
 use super::super::{Answer, EraseError, Eraser, Species, Store, Which, schema, words};
 use super::{ended, files, number, raw};
-use crate::domain::{Change, EventUpdate, ObservationType};
+use crate::domain::{Change, EventUpdate, Generation, Observation, ObservationType};
 
 /// An event with two pictures of noise and vectors of its own.
 pub(super) fn update(class: &str, at: Timestamp, nth: u8) -> EventUpdate {
@@ -108,6 +108,10 @@ fn no_byte_of_an_erased_event_is_left_and_the_daemon_goes_on() {
         verified: false,
     };
     beside.answer(&answer).unwrap();
+    // A later head has said something else since.
+    let later = Generation { task: "species".into(), number: 3 };
+    let said = Observation { generation: later, ..fixture::observation("thylacine") };
+    beside.rescore("species", FEATURIZER, &[(quagga.event.id, vec![said])]).unwrap();
     let db = raw(dir.path());
     let copy = schema::backup_path(&dir.path().join("eyeshine.db"), 1);
     db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
@@ -117,7 +121,7 @@ fn no_byte_of_an_erased_event_is_left_and_the_daemon_goes_on() {
         files(dir.path()).into_iter().find(|it| it.to_string_lossy().contains(&quagga.keepsakes[0].id.to_string()));
     fs::write(picture.unwrap().with_extension("tmp"), b"half a picture").unwrap();
 
-    let mut traces = traces(dir.path(), &quagga, &["quagga", "Zebedee", "burchell's", "half a picture"]);
+    let mut traces = traces(dir.path(), &quagga, &["quagga", "thylacine", "Zebedee", "burchell's", "half a picture"]);
     let n_found = found(dir.path(), &traces).len();
     assert!(n_found > traces.len(), "the search finds what is there: {n_found} of {}", traces.len());
     // Not everything is named by its text.

@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod erase;
 mod labels;
+mod lacking;
 mod people;
 mod refuse;
 
@@ -143,8 +144,9 @@ fn a_store_of_100_000_events_answers_within_10_ms() {
              INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
                  SELECT {event}, (SELECT id FROM deployments), 'feeder', n * 1000000, n * 1000000, 1.0,
                  'ended', 'colour', 5, n % 10 = 0 FROM n WHERE n < 100000;
-             INSERT INTO observations (event, position, task, generation, type, class, probability)
-                 SELECT {event}, 0, 'species', 0, 'animal', 'red fox', .9 FROM n WHERE n < 100000;
+             INSERT INTO observations (event, task, task_position, rescored, current, position, generation, type, class,
+                     probability)
+                 SELECT {event}, 'species', 0, 0, 1, 0, 0, 'animal', 'red fox', .9 FROM n WHERE n < 100000;
              INSERT INTO media (id, event, deployment, captured_us, file, mediatype, bytes, method, modality, view, x, y,
                      width, height, score) SELECT {media}, {of}, (SELECT id FROM deployments), n * 1000000,
                  CASE WHEN n % 3 = 0 THEN 'media/' || n || '.jpg' END, 'image/jpeg', 100000, 'timeLapse', 'colour',

@@ -121,6 +121,37 @@ fn a_database_of_the_first_schema_is_taken_over() {
 }
 
 #[test]
+fn what_was_said_under_the_second_schema_is_what_was_said_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eyeshine.db");
+    let event = uuid::Uuid::now_v7();
+    let blob = event.simple();
+    let old = schema::open(&path, &schema::STEPS[..2]).unwrap();
+    old.execute_batch(&format!(
+        "INSERT INTO deployments VALUES ('feeder_1', 'feeder', '', NULL, NULL, 'UTC', 0, 0, NULL);
+         INSERT INTO generations VALUES ('species', 0, 0, 'lite0-test', '');
+         INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
+             VALUES (x'{blob}', 'feeder_1', 'feeder', 0, 0, 1.0, 'ended', 'colour', 5, 0);
+         INSERT INTO observations (id, event, position, task, generation, type, class, scientific_name, probability)
+             VALUES (7, x'{blob}', 0, 'species', 0, 'animal', 'fox', 'Vulpes vulpes', .9),
+                    (9, x'{blob}', 1, 'species', 0, 'animal', 'hen', 'Gallus gallus', .8);"
+    ))
+    .unwrap();
+    drop(old);
+    let (store, _) = fixture::open(dir.path());
+    let stored = store.event(event).unwrap().unwrap();
+    let names: Vec<String> = stored.event.observations.iter().map(|it| it.label()).collect();
+    assert_eq!((names, stored.first), (vec!["fox".to_owned(), "hen".to_owned()], Vec::new()));
+    let db = raw(dir.path());
+    assert_eq!(number(&db, "SELECT sum(id) FROM observations WHERE current = 1 AND rescored = 0"), 16);
+    assert_eq!(number(&db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert!(schema::backup_path(&path, 2).exists());
+    // What goes with an event still goes with it.
+    db.execute_batch("PRAGMA foreign_keys = ON; DELETE FROM events").unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM observations"), 0);
+}
+
+#[test]
 fn files_and_rows_are_brought_together_again_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = fixture::open(dir.path());
