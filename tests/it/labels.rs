@@ -167,7 +167,9 @@ fn nothing_of_an_erased_event_is_left_in_any_file_and_the_head_never_had_it() {
     }
     let lone = site.path("lone/labels.csv");
     fs::write(&lone, rows).unwrap();
-    let mut daemon = Daemon::start_in_folder(&site.state(), "run", &[]);
+    // Here a person trains, and not the daemon.
+    let config = site.config("min_new_labels = 0\nretrain_hours = 0");
+    let mut daemon = Daemon::start_in_folder(&site.state(), "run", &["--config", text(&config)]);
     let serves = |it: &Daemon, generation: &str| {
         it.metrics().sum("eyeshine_head_info", &[("task", "species"), ("generation", generation)]) == 1.0
     };
