@@ -10,6 +10,7 @@ use eyeshine::config::{CameraConfig, Config};
 use eyeshine::domain::View;
 use eyeshine::infer::models::Models;
 use eyeshine::infer::space::kind;
+use eyeshine::infer::closeness::Closeness;
 use eyeshine::infer::together::Together;
 use eyeshine::teach::directions;
 use eyeshine::teach::fit::fit;
@@ -116,7 +117,7 @@ fn ask(lessons: &Taught, asked: &Taught, rights: &mut Rights) -> anyhow::Result<
     let mut answered = |name: &'static str, of: &dyn Fn(&TaughtEvent) -> Vec<Vec<f32>>| {
         let right = events.iter().map(|(event, class)| {
             let answers = of(event);
-            let together = Together::of(answers.iter().map(|it| (&**it, 1.0)), blank);
+            let together = Together::of(answers.iter().map(|it| (&**it, Closeness::default())), blank);
             together.answer(blank) == Some(*class)
         });
         rights.right.entry(name).or_default().extend(right);

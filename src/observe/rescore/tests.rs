@@ -20,6 +20,7 @@ fn head(number: u32, names: [&str; 2]) -> Arc<Head> {
     let space =
         Space { means: vec![0.0; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], dimension: 3 };
     let learned = Learned {
+        blank: true,
         whitening: space.basis.clone(),
         space,
         means: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
@@ -29,7 +30,8 @@ fn head(number: u32, names: [&str; 2]) -> Arc<Head> {
         shares: vec![0.0; 2],
         offsets: vec![0.0; 2],
     };
-    let unknown = Unknown { of_distance: 1.0, of_doubt: 0.0, of_second: 0.0, threshold: 0.5 };
+    let unknown =
+        Unknown { of_distance: 1.0, of_doubt: 0.0, of_lead: 0.0, of_second: 0.0, threshold: 0.5, reach: None };
     let classes = names.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
     let taught = Taught { learned, sharpness: 1.0, unknown, both: None, starter: Arc::new(Head::starter(&[])) };
     Arc::new(Head::taught(Generation { task: "species".into(), number }, classes, taught))

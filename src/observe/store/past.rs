@@ -88,13 +88,12 @@ impl Reader {
 }
 
 fn past(db: &Connection, id: Uuid, is_imported: bool, task: &str) -> rusqlite::Result<PastEvent> {
-    let sql =
-        "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rescored,
-                   current
+    let sql = "SELECT type, class, scientific_name, probability, hint, hint_scientific_name, task, generation, rank,
+                   rescored, current
                FROM observations WHERE event = ?1 AND task = ?2 ORDER BY rescored, position";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params![id.as_bytes(), task], |row| {
-        Ok((observation(row)?, row.get::<_, bool>(8)?, row.get::<_, bool>(9)?))
+        Ok((observation(row)?, row.get::<_, bool>(9)?, row.get::<_, bool>(10)?))
     })?;
     let mut event = PastEvent { id, is_imported, first: Vec::new(), current: Vec::new() };
     for row in rows {
