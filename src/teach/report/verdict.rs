@@ -166,7 +166,7 @@ mod tests {
         let not = verdict(&draws(0.4, 0.01), &[draws(0.5, 0.0)], &control);
         let plain = Case { better: None, fewest: 9, worst: None, next_point: Some(3.0), lost_elsewhere: None, ..case };
         assert_eq!(advice(&not, &plain).len(), 1, "{:?}", advice(&not, &plain));
-        let easy = verdict(&draws(1.0, 0.0), &[draws(0.97, 0.03)], &control);
+        let easy = verdict(&draws(1.0, 0.0), &[draws(1.0, 0.0)], &control);
         assert!(easy.word == Word::Not && advice(&easy, &plain)[0].contains("these as well"), "{easy:?}");
     }
 }
