@@ -42,7 +42,7 @@ pub(crate) fn season(table: &Path, valid: Option<&Path>) -> anyhow::Result<()> {
     let mut rights = Rights::default();
     match valid {
         Some(valid) => {
-            println!("THIS IS A SCORING of {}: write it down in docs/proofs.md", valid.display());
+            println!("THIS IS A SCORING of {}: write it down in docs/measured.md", valid.display());
             let asked = looked_at(valid)?;
             ask(&lessons, &asked, &mut rights)?;
         }
