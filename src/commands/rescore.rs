@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::commands::train::known;
 use crate::commands::unless_gone;
 use crate::config::Config;
-use crate::infer::head::Head;
 use crate::infer::models::Contracts;
 use crate::observe::rescore::{Report, rescore};
 use crate::observe::store::{Span, Store};
@@ -52,7 +51,7 @@ pub fn rescore_events(config: &Config, asked: &RescoreArguments) -> anyhow::Resu
     let contracts = Contracts::load(&config.models)?;
     let identity = contracts.first.identity();
     let generations = Generations::of(&config.state.dir, &asked.task);
-    let head = generations.serving(&identity, Head::starter(&contracts.first.classes).into())?;
+    let head = generations.serving(&identity, contracts.starter().into())?;
     let number = head.generation().number;
     // The very head's second featurizer, whether the config still names it or not.
     let second = if number > 0 { generations.manifest(number)?.second.map(|it| it.featurizer) } else { None };

@@ -72,6 +72,11 @@ impl Contracts {
         let taxonomy = Taxonomy::new(&config.taxa, &first.classes);
         Ok(Contracts { first, second: second(config, &dir)?, taxonomy })
     }
+
+    /// Generation 0.
+    pub fn starter(&self) -> Head {
+        Head::starter_with(&self.first.classes, self.taxonomy.clone())
+    }
 }
 
 /// Every contract of the folder, by name; those that cannot be used say why.

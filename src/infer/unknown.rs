@@ -6,8 +6,8 @@ use crate::infer::together::Together;
 
 /// How strange an event is, and from where on it is unknown.
 ///
-/// Strangeness is linear in the [signs](Together::signs) of a stranger; the weights
-/// are those that tell taught species, each left out in turn, best from the rest.
+/// Strangeness is linear in the [signs](Together::signs) of a stranger; the weights are those that tell taught species, each
+/// left out in turn, best from the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unknown {

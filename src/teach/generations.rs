@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -355,6 +356,24 @@ impl Generations {
 
     fn folder(&self, number: u32) -> PathBuf {
         self.dir.join(number.to_string())
+    }
+}
+
+/// Small notes beside the generations: written whole, and none where nobody wrote one.
+impl Generations {
+    fn put_json(&self, name: &str, it: &impl Serialize) -> Result<(), GenerationError> {
+        let path = self.dir.join(name);
+        let json = serde_json::to_vec_pretty(it).map_err(|error| damaged(&path, error.to_string()))?;
+        disk::replace(&self.dir, name, &json).map_err(|source| failed(&path, source))
+    }
+
+    fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, GenerationError> {
+        let path = self.dir.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| damaged(&path, error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed(&path, source)),
+        }
     }
 }
 

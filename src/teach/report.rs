@@ -175,7 +175,11 @@ fn of_light(mut seen: Vec<Taught>, sights: &[Sight]) -> Result<(OfLight, Option<
     let of = |right: &[Option<bool>]| -> Vec<bool> { places.iter().map(|&it| right[it].unwrap_or(false)).collect() };
     let draws: Vec<Vec<f64>> = rights.iter().map(|it| asked.balanced(&of(it))).collect();
     let always = asked.always_one();
-    let baselines = sights.iter().zip(&draws).filter(|it| it.0.kind != Kind::Featurizer).map(|it| it.1.clone());
+    let baselines = sights
+        .iter()
+        .zip(&draws)
+        .filter(|it| matches!(it.0.kind, Kind::Untrained | Kind::Pixels))
+        .map(|it| it.1.clone());
     let shuffled = control(&taught)?;
     let baselines: Vec<Vec<f64>> = baselines.chain([always.clone()]).collect();
     let mut verdict = verdict(&draws[0], &baselines, &shuffled.balanced_accuracy);

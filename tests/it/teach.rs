@@ -371,7 +371,7 @@ fn whether_transfer_is_right_is_reported_of_a_table_and_of_what_was_labelled() {
     assert!(said["verdict"]["advice"][0].as_str().unwrap().contains("names these as well"), "{told}");
     let sights = said["sights"].as_array().unwrap();
     let kinds: Vec<&str> = sights.iter().map(|it| it["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["featurizer", "featurizer", "featurizer", "featurizer", "untrained", "pixels"], "{told}");
+    assert_eq!(kinds, ["featurizer", "answer", "featurizer", "answer", "untrained", "pixels"], "{told}");
     assert!(sights[0]["serves"] == true && balanced(&sights[0]) > 0.85, "{told}");
     assert!(balanced(&said["shuffled"]) < 0.5 && balanced(&said["majority"]) == 0.25, "{told}");
     assert!(said["curve"]["points"].as_array().unwrap().len() >= 3, "{told}");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use image::RgbImage;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Store;
+use super::{Shown, Store};
 use crate::capture::picture::Picture;
 use crate::config::{PeoplePictures, StoreConfig};
 use crate::domain::{
@@ -41,6 +41,14 @@ pub(crate) fn config() -> StoreConfig {
 pub(crate) fn open(dir: &Path) -> (Store, Arc<Metrics>) {
     let metrics = Metrics::new();
     (Store::open(dir, &config(), Arc::clone(&metrics)).unwrap(), metrics)
+}
+
+/// Where a picture lies that may be shown; none where there is none, or no longer.
+pub(crate) fn picture_file(store: &Store, media: Uuid) -> Option<PathBuf> {
+    match store.shown(media).unwrap() {
+        Shown::At(path) => Some(path),
+        Shown::Hidden | Shown::Missing => None,
+    }
 }
 
 /// A picture of one colour.

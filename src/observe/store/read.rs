@@ -1,6 +1,6 @@
 //! Reading the store: on a connection of its own, beside whoever writes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -95,15 +95,6 @@ impl Reader {
     /// One event.
     pub fn event(&self, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
         self.read(|db| event(db, id))
-    }
-
-    /// Where a picture lies; `None` where there is none, or no longer.
-    pub fn media_path(&self, id: Uuid) -> Result<Option<PathBuf>, StoreError> {
-        let file: Option<String> = self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT file FROM media WHERE id = ?1 AND file IS NOT NULL")?;
-            statement.query_row([id.as_bytes()], |row| row.get(0)).optional()
-        })?;
-        Ok(file.map(|file| self.dir.join(file)))
     }
 
     /// How much there is.

@@ -6,7 +6,7 @@ use std::io;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CURRENT, GenerationError, Generations, damaged, disk, failed};
+use super::{CURRENT, GenerationError, Generations, disk, failed};
 use crate::teach::judge::Check;
 
 const SERVED: &str = "served";
@@ -78,21 +78,13 @@ impl Generations {
 
     /// The same, of one that proved worse; that is written down first.
     pub fn roll_back_for(&self, why: &RolledBack) -> Result<u32, GenerationError> {
-        let name = Generations::rolled_back_file(why.generation);
-        let path = self.dir.join(&name);
-        let json = serde_json::to_vec_pretty(why).map_err(|error| damaged(&path, error.to_string()))?;
-        disk::replace(&self.dir, &name, &json).map_err(|source| failed(&path, source))?;
+        self.put_json(&Generations::rolled_back_file(why.generation), why)?;
         self.roll_back()
     }
 
     /// Whether, why and when a generation was rolled back by itself.
     pub fn rolled_back(&self, number: u32) -> Result<Option<RolledBack>, GenerationError> {
-        let path = self.dir.join(Generations::rolled_back_file(number));
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| damaged(&path, error.to_string())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(failed(&path, source)),
-        }
+        self.get_json(&Generations::rolled_back_file(number))
     }
 
     /// The generation that a rollback brings back: the last that served before, else the starter.

@@ -122,21 +122,10 @@ impl Generations {
 
     /// What came of a generation's trial, if it had one.
     pub fn shadowed(&self, number: u32) -> Result<Option<Shadowed>, GenerationError> {
-        let path = self.dir.join(Generations::shadowed_file(number));
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| damaged(&path, error.to_string())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(failed(&path, source)),
-        }
+        self.get_json(&Generations::shadowed_file(number))
     }
 
     pub(super) fn shadowed_file(number: u32) -> String {
         format!("shadowed-{number}.json")
-    }
-
-    fn put_json(&self, name: &str, it: &impl Serialize) -> Result<(), GenerationError> {
-        let path = self.dir.join(name);
-        let json = serde_json::to_vec_pretty(it).map_err(|error| damaged(&path, error.to_string()))?;
-        disk::replace(&self.dir, name, &json).map_err(|source| failed(&path, source))
     }
 }

@@ -23,8 +23,10 @@ const MAX_BATCH: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A network that somebody trained.
+    /// A network that somebody trained, at its cut: it can serve.
     Featurizer,
+    /// What such a network says itself.
+    Answer,
     /// A network of the same build whose weights were drawn by chance.
     Untrained,
     /// The picture itself, very small.
@@ -81,7 +83,8 @@ impl Plan {
             let (kind, cut) = (Kind::Featurizer, it.featurizer.cut.clone());
             sights.push(Sight { name: name.clone(), kind, cut, serves });
             if !it.outputs.logits.is_empty() {
-                sights.push(Sight { name, kind, cut: "its own answer, before the softmax".into(), serves: false });
+                let cut = "its own answer, before the softmax".into();
+                sights.push(Sight { name, kind: Kind::Answer, cut, serves: false });
             }
         }
         if let Some(it) = &untrained {

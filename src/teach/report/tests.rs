@@ -94,9 +94,13 @@ fn a_better_featurizer_is_named_and_what_sees_nothing_is_not_appropriate() {
     let plots = plots(64, |_| (Modality::Infrared, "gate"));
     let sights = [sight("first", Kind::Featurizer), sight("other", Kind::Featurizer), sight("pixels", Kind::Pixels)];
     let seen = vec![seen(&plots, 0.0, 0.0, 1), seen(&plots, 0.8, 0.0, 2), seen(&plots, 0.0, 0.0, 3)];
-    let said = report(&gathered(seen), &sights).unwrap().infrared.said.unwrap();
+    let said = report(&gathered(seen.clone()), &sights).unwrap().infrared.said.unwrap();
+    let names_other = |it: &Said| it.verdict.advice.iter().any(|it| it.starts_with("other sees more than first"));
+    let answer = [sight("first", Kind::Featurizer), sight("other", Kind::Answer), sight("pixels", Kind::Pixels)];
+    let of_answer = report(&gathered(seen), &answer).unwrap().infrared.said.unwrap();
+    assert!(!names_other(&of_answer), "no featurizer can serve at that cut: {:?}", of_answer.verdict);
     assert_eq!(said.verdict.word, Word::Not, "{said:#?}");
-    assert!(said.verdict.advice.iter().any(|it| it.starts_with("other sees more than first")), "{:?}", said.verdict);
+    assert!(names_other(&said), "{:?}", said.verdict);
     assert!(said.sights[1].difference.unwrap().low > 0.2);
 }
 

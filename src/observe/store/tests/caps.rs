@@ -35,7 +35,7 @@ fn a_better_one_replaces_the_worst_of_an_event_and_its_file_goes() {
     let (media, _, vectors) = bring(&[0.05, 0.25]);
     assert_eq!((media, vectors), (vec![second[1], first[1]], 4));
     assert_eq!((skipped("pictures_full"), skipped("replaced"), skipped("embeddings_full")), (3, 2, 1));
-    assert!(store.media_path(first[0]).unwrap().is_none());
+    assert!(fixture::picture_file(&store, first[0]).is_none());
     // More at once than there is room for.
     let (media, third, vectors) = bring(&[0.91, 0.92, 0.93, 0.94, 0.95, 0.96]);
     assert_eq!((media, vectors), (vec![third[5], third[4]], 4));
@@ -95,7 +95,7 @@ fn the_oldest_pictures_go_before_the_cap_is_passed() {
     assert_eq!(metrics.media_deleted.get(), 8 - left as u64);
     for (nth, (event, picture)) in pictures.iter().enumerate() {
         let kept = nth >= 8 - left;
-        assert_eq!(store.media_path(*picture).unwrap().is_some_and(|path| path.exists()), kept, "picture {nth}");
+        assert_eq!(fixture::picture_file(&store, *picture).is_some_and(|path| path.exists()), kept, "picture {nth}");
         assert_eq!(store.event(*event).unwrap().unwrap().event.media.len(), usize::from(kept));
     }
     assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM embeddings"), 8, "vectors stay");

@@ -204,7 +204,7 @@ fn fills_up(state: &Path, disk: &impl Disk) {
     daemon.updates.send(after.clone()).unwrap();
     assert_eq!(daemon.hears(), (after.event.id, Change::Opened));
     assert!(daemon.store.is_writable());
-    assert!(daemon.store.media_path(after.keepsakes[0].id).unwrap().unwrap().exists());
+    assert!(fixture::picture_file(&daemon.store, after.keepsakes[0].id).unwrap().exists());
     assert!(daemon.metrics.media_skipped.with_label_values(&["write"]).get() > 0, "pictures were lost silently");
     assert_eq!(daemon.errors("lost"), 0);
     let unfinished = files(state).into_iter().find(|it| it.extension().is_none_or(|it| it != "jpg"));

@@ -71,11 +71,11 @@ fn what_is_saved_is_read_again() {
     update.event.media = vec![picture];
     assert_eq!(stored.event, update.event);
     assert_eq!(store.latest_events(10, None).unwrap(), [stored]);
-    let path = store.media_path(picture).unwrap().unwrap();
+    let path = fixture::picture_file(&store, picture).unwrap();
     assert_eq!(image::load_from_memory(&fs::read(&path).unwrap()).unwrap().to_rgb8().dimensions(), (64, 64));
     assert_eq!(metrics.media_bytes.get() as u64, bytes(dir.path()));
-    assert_eq!(store.media_path(update.keepsakes[0].id).unwrap(), None, "of the other only the vector is kept");
-    assert_eq!(store.media_path(Uuid::now_v7()).unwrap(), None);
+    assert_eq!(fixture::picture_file(&store, update.keepsakes[0].id), None, "of the other only the vector is kept");
+    assert_eq!(fixture::picture_file(&store, Uuid::now_v7()), None);
     let vectors = "SELECT count(*) FROM embeddings JOIN media ON media.id = media WHERE view = 'whole'
                    AND featurizer = 'lite0-test' AND length(vector) = 6";
     assert_eq!(number(&raw(dir.path()), vectors), 2);
@@ -181,7 +181,7 @@ fn a_store_of_100_000_events_answers_within_10_ms() {
     quickest("with blanks", &|| drop(store.latest_events_and_blanks(50, Some(middle)).unwrap()));
     assert!(store.event(middle).unwrap().is_some());
     quickest("one", &|| drop(store.event(middle).unwrap()));
-    quickest("a picture", &|| drop(store.media_path(page[0].event.media[0]).unwrap()));
+    quickest("a picture", &|| drop(fixture::picture_file(&store, page[0].event.media[0])));
     assert_eq!(store.counts().unwrap().events, 100_001);
     quickest("counts", &|| assert_eq!(store.counts().unwrap().pictures, 100_000));
     let update = fixture::update(Change::Opened, "blank", 0);

@@ -157,7 +157,7 @@ fn files_and_rows_are_brought_together_again_at_the_start() {
     let (store, _) = fixture::open(dir.path());
     let update = fixture::update(Change::Ended, "red fox", 2);
     store.save(&update, FEATURIZER).unwrap();
-    let path = |i: usize| store.media_path(update.keepsakes[i].id).unwrap().unwrap();
+    let path = |i: usize| fixture::picture_file(&store, update.keepsakes[i].id).unwrap();
     let (kept, gone) = (path(0), path(1));
     drop(store);
     fs::remove_file(gone).unwrap();
