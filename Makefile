@@ -32,7 +32,7 @@ install:
 	@[ -x $(EYESHINE) ] || { echo "nothing is built yet: first \`make build\`, then this again" >&2; exit 1; }
 	install -Dm755 $(EYESHINE) $(DESTDIR)/usr/bin/eyeshine
 	install -d $(DESTDIR)/usr/lib/eyeshine/models $(DESTDIR)/usr/share/doc/eyeshine
-	install -m644 models/*.onnx models/*.toml models/*.csv models/imagenet-people.txt models/libonnxruntime.so.* $(DESTDIR)/usr/lib/eyeshine/models/
+	install -m644 models/*.onnx models/*.safetensors models/*.toml models/*.csv models/imagenet-people.txt models/libonnxruntime.so.* $(DESTDIR)/usr/lib/eyeshine/models/
 	install -m644 README.md config/default.toml config/example.toml $(DESTDIR)/usr/share/doc/eyeshine/
 	install -Dm644 systemd/eyeshine.service $(DESTDIR)/usr/lib/systemd/system/eyeshine.service
 	install -Dm644 systemd/eyeshine.sysusers $(DESTDIR)/usr/lib/sysusers.d/eyeshine.conf

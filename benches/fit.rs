@@ -90,7 +90,7 @@ fn taught(n_events: usize, n_classes: usize) -> Taught {
     let events = events.collect();
     let name = |class: usize| if class == 0 { "blank".into() } else { format!("species {class:02}").into() };
     let class = |class: usize| Class { name: name(class), scientific_name: "".into() };
-    Taught { dimension: DIMENSION, classes: (0..n_classes).map(class).collect(), events }
+    Taught { dimension: DIMENSION, classes: (0..n_classes).map(class).collect(), events, classifier: None }
 }
 
 fn ridge(taught: &Taught) -> anyhow::Result<Mat<f64>> {

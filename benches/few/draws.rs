@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use eyeshine::capture::picture::Picture;
 use eyeshine::domain::{Candidate, Class, Frame, Modality, View};
+use eyeshine::infer::classifier::Classifier;
 use eyeshine::infer::contract::Contract;
 use eyeshine::infer::preprocess::Inputs;
 use eyeshine::infer::runtime::Runtime;
@@ -41,6 +42,7 @@ struct Pictures {
     features: Vec<Vec<f32>>,
     class: Vec<usize>,
     names: Vec<String>,
+    classifier: Option<Arc<Classifier>>,
 }
 
 /// Prints the balanced accuracy of each head, by draw.
@@ -116,7 +118,8 @@ fn pictures(table: &Path) -> anyhow::Result<Pictures> {
     names.sort();
     names.dedup();
     let class = said.iter().filter_map(|it| names.binary_search(it).ok()).collect();
-    Ok(Pictures { dimension: features.first().map_or(0, Vec::len), features, class, names })
+    let dimension = features.first().map_or(0, Vec::len);
+    Ok(Pictures { dimension, features, class, names, classifier: contract.classifier.clone() })
 }
 
 /// The pictures that are asked about, and what each head that is taught a draw says of them.
@@ -130,8 +133,10 @@ fn measure(pictures: &Pictures, shots: usize, draw: u64) -> anyhow::Result<(Vec<
     }
     let asked: Vec<usize> = (0..pictures.class.len()).filter(|i| !lessons.contains(i)).collect();
     let (to_learn, to_ask) = (taught(pictures, &lessons), taught(pictures, &asked));
-    let space = directions::space(&to_learn)?;
-    let (samples, x) = (to_learn.samples(&space), to_ask.samples(&space).x);
+    // The parts have the features alone, as whoever else takes a network for its features.
+    let plain = Taught { classifier: None, ..to_learn.clone() };
+    let space = directions::space(&plain, 0.0)?;
+    let (samples, x) = (plain.samples(&space), Taught { classifier: None, ..to_ask }.samples(&space).x);
     let mut answers: Answers = parts(&samples)?.into_iter().map(|(name, scores)| (name, best(&scores(&x)))).collect();
     let fitted = fit(&to_learn)?;
     let ours = asked.iter().map(|&i| {
@@ -167,6 +172,7 @@ fn taught(p: &Pictures, lessons: &[usize]) -> Taught {
         dimension: p.dimension,
         classes: p.names.iter().map(|it| Class { name: it.as_str().into(), scientific_name: "".into() }).collect(),
         events: events.collect(),
+        classifier: p.classifier.clone(),
     }
 }
 

@@ -98,7 +98,8 @@ fn looked_at(table: &Path) -> anyhow::Result<Taught> {
         let frames = looked.seen.into_iter().map(frame).collect();
         events.push(Event { camera: burst.camera, group: burst.name.clone(), name: burst.name, frames });
     }
-    taught(events, 1).pop().context("no picture")
+    let taught = taught(events, 1).pop().context("no picture")?;
+    Ok(Taught { classifier: models.contract.classifier.clone(), ..taught })
 }
 
 /// Teaches each recipe the lessons, and asks it about the events of which it knows the class.
@@ -122,11 +123,13 @@ fn ask(lessons: &Taught, asked: &Taught, rights: &mut Rights) -> anyhow::Result<
         });
         rights.right.entry(name).or_default().extend(right);
     };
-    let space = directions::space(lessons)?;
-    let samples = lessons.samples(&space);
+    // The parts have the features alone, as whoever else takes a network for its features.
+    let plain = Taught { classifier: None, ..lessons.clone() };
+    let space = directions::space(&plain, 0.0)?;
+    let samples = plain.samples(&space);
     let at = |views: &[TaughtView]| {
         let rows: Vec<Vec<f32>> =
-            views.iter().map(|it| space.project(&it.features, kind(it.modality, it.view))).collect();
+            views.iter().map(|it| space.project(&it.features, None, kind(it.modality, it.view))).collect();
         Mat::from_fn(rows.len(), space.directions(), |i, j| f64::from(rows[i][j]))
     };
     for (name, scores) in parts(&samples)? {
@@ -156,16 +159,16 @@ fn ask(lessons: &Taught, asked: &Taught, rights: &mut Rights) -> anyhow::Result<
     answered(FRIGATE, &|event| theirs[&*event.id].clone());
 
     // The mean of the cosines of the whole frames that are not judged blank.
-    let mut whole = lessons.clone();
+    let mut whole = plain;
     let is_whole = |it: &TaughtView| it.view == View::Whole;
     whole.events.iter_mut().flat_map(|it| &mut it.frames).for_each(|it| it.views.retain(is_whole));
-    let space = directions::space(&whole)?;
+    let space = directions::space(&whole, 0.0)?;
     let scores = reference(&whole.samples(&space))?;
     let right = events.iter().map(|(event, class)| {
         let rows: Vec<Vec<f32>> = views(event)
             .iter()
             .filter(|it| is_whole(it))
-            .map(|it| space.project(&it.features, kind(it.modality, it.view)))
+            .map(|it| space.project(&it.features, None, kind(it.modality, it.view)))
             .collect();
         let cosines = scores(&Mat::from_fn(rows.len(), space.directions(), |i, j| f64::from(rows[i][j])));
         let top = |row: &[f64]| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0);

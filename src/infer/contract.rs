@@ -8,6 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::infer::classifier::Classifier;
+
 /// A contract, or the network behind it, is not what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
@@ -170,6 +172,10 @@ pub struct Outputs {
     /// List of the labels of `classes` that are worn, carried or driven by people, relative to the contract; empty is none.
     #[serde(default)]
     pub people: PathBuf,
+    /// The layer that makes the logits of the features, for what is stored of these: safetensors, relative to the contract; empty
+    /// is none.
+    #[serde(default)]
+    pub classifier: PathBuf,
 }
 
 /// One row of the classes file: what one logit means.
@@ -209,6 +215,8 @@ pub struct Contract {
     pub classes: Vec<NetworkClass>,
     /// Of these, by logit, what people wear, carry and drive; empty where nobody says.
     pub people: Vec<usize>,
+    /// The network's last layer, where the contract names one.
+    pub classifier: Option<Arc<Classifier>>,
 }
 
 impl Contract {
@@ -219,10 +227,12 @@ impl Contract {
             .map_err(|source| ContractError::Read { path: path.display().to_string(), source })?;
         let Sections { featurizer, input, outputs } =
             toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
-        let mut contract = Contract { path, featurizer, input, outputs, classes: Vec::new(), people: Vec::new() };
+        let (classes, people, classifier) = (Vec::new(), Vec::new(), None);
+        let mut contract = Contract { path, featurizer, input, outputs, classes, people, classifier };
         contract.check(name)?;
         contract.classes = contract.read_classes()?;
         contract.people = contract.read_people()?;
+        contract.classifier = contract.read_classifier()?.map(Arc::new);
         contract.check_file()?;
         Ok(contract)
     }
@@ -381,6 +391,24 @@ impl Contract {
                 place.ok_or_else(|| refuse(format!("line {number}: {label:?} is no label of outputs.classes")))
             })
             .collect()
+    }
+
+    fn read_classifier(&self) -> Result<Option<Classifier>, ContractError> {
+        if self.outputs.classifier.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let path = self.beside(&self.outputs.classifier);
+        let refuse = |why: String| self.refuse("outputs.classifier", format!("{}: {why}", path.display()));
+        let classifier = Classifier::read(&path).map_err(refuse)?;
+        let (found, wanted) = (classifier.dimension(), self.featurizer.dimension);
+        if found != wanted {
+            return Err(refuse(format!("is for {found} features, featurizer.dimension is {wanted}")));
+        }
+        if !self.classes.is_empty() && classifier.n_classes() != self.classes.len() {
+            let (found, wanted) = (classifier.n_classes(), self.classes.len());
+            return Err(refuse(format!("makes {found} logits, outputs.classes has {wanted} rows")));
+        }
+        Ok(Some(classifier))
     }
 
     fn check_file(&self) -> Result<(), ContractError> {

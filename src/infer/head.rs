@@ -151,7 +151,7 @@ impl Head {
                 Some(Opinion { probabilities, guess: None, log_odds, closeness: Closeness::default(), second: None })
             }
             Answers::Taught(it, _) => {
-                let answer = self.named(it.learned.answer(&embedding.features, kind));
+                let answer = self.named(it.learned.answer_with(&embedding.features, embedding.logits.as_deref(), kind));
                 let second = embedding.second.as_ref().zip(it.both.as_ref());
                 let second = second.filter(|(seen, both)| seen.featurizer == both.featurizer);
                 Some(Opinion {

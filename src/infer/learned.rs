@@ -55,7 +55,12 @@ impl Learned {
 
     /// Answers for features `[dimension]` of a [kind](crate::infer::space::kind).
     pub fn answer(&self, features: &[f32], kind: usize) -> Answer {
-        let at = self.space.project(features, kind);
+        self.answer_with(features, None, kind)
+    }
+
+    /// The same where the network was asked for its logits, too, which are not computed again then.
+    pub fn answer_with(&self, features: &[f32], logits: Option<&[f32]>, kind: usize) -> Answer {
+        let at = self.space.project(features, logits, kind);
         let k = at.len();
         let white: Vec<f32> = self.whitening.chunks_exact(k).map(|row| dot(row, &at)).collect();
         let length = dot(&white, &white).sqrt().max(f32::MIN_POSITIVE);

@@ -15,6 +15,7 @@ pub mod untrained;
 pub mod second;
 
 pub mod both;
+pub mod classifier;
 pub mod closeness;
 pub mod head;
 pub mod heads;

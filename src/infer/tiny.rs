@@ -87,7 +87,7 @@ pub(crate) fn learned(n: usize) -> Learned {
     let identity: Vec<f32> = (0..n * n).map(|it| if it % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
     Learned {
         blank: true,
-        space: Space { means: vec![0.0; N_KINDS * n], basis: identity.clone(), dimension: n },
+        space: Space { means: vec![0.0; N_KINDS * n], basis: identity.clone(), dimension: n, impressions: None },
         whitening: identity.clone(),
         means: identity.clone(),
         sharpness: 10.0,

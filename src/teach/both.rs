@@ -69,7 +69,7 @@ impl Taught {
     /// whether anything is there the first alone says. None where it has not seen every other class.
     pub fn seconds(&self) -> Option<Taught> {
         let blank = self.blank();
-        let mut seconds = Taught { dimension: 0, ..self.clone() };
+        let mut seconds = Taught { dimension: 0, classifier: None, ..self.clone() };
         let mut n_seen = vec![0; self.classes.len()];
         for event in &mut seconds.events {
             event.frames.retain(|it| Some(it.class) != blank);

@@ -167,13 +167,13 @@ pub fn contest(
 ) -> Result<Contest, FitError> {
     let challenger = Serving::of(taught, fitted);
     let own = |it: &OutOfFold| challenger.stated(taught, it.event, &it.together);
-    let grounds = serving.map(|_| {
+    let grounds = serving.map(|serving| {
         let both = taught.seconds().zip(fitted.both.as_ref());
         let second = both.map(|(taught, it)| {
             let samples = taught.samples(&it.learned.space);
             (taught, samples)
         });
-        Grounds { first: (taught, taught.samples(&fitted.alone.learned.space)), second }
+        Grounds { first: (taught, first_samples(taught, fitted, serving.recipe.impression)), second }
     });
     let theirs: Vec<Option<Stated>> = match serving.zip(grounds.as_ref()) {
         Some((serving, grounds)) => {
@@ -222,6 +222,13 @@ pub fn contest(
         strangers: strange,
         lessons: Some(lessons(taught, &challenger, &out_of_fold)),
     })
+}
+
+/// What is taught in the challenger's space, but that the network's own answer counts as much as in the serving head's.
+fn first_samples(taught: &Taught, fitted: &Fitted, impression: f64) -> Samples {
+    let (space, now) = (&fitted.alone.learned.space, fitted.alone.choice.recipe.impression);
+    let samples = taught.samples(space);
+    if now == impression { samples } else { samples.weighed_anew(space.parts().0, now, impression) }
 }
 
 /// Whether most of it was seen by infrared light.

@@ -3,13 +3,14 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 
-use crate::infer::space::{N_KINDS, Space};
+use crate::infer::space::{Impressions, N_KINDS, Space, centred};
 
 use super::fit::FitError;
 use super::side_by_side::side_by_side;
 use super::taught::{Lesson, Taught};
 
-/// Directions kept, at most: more than 256 gave nothing on real frames, and each costs time in every frame.
+/// Directions kept, at most, half of them of impressions where there are such: more than 256 gave nothing on real frames, and each
+/// costs time in every frame.
 const MAX_DIRECTIONS: usize = 256;
 /// A direction in which the spread is this share of the largest, or less, is noise of the arithmetic.
 const LEAST_SPREAD: f64 = 1e-9;
@@ -20,16 +21,41 @@ const PRIOR_EVENTS: f64 = 5.0;
 const BLOCK: usize = 512;
 const PANEL: usize = 160;
 
-/// The space of what was taught: a function of its vectors and events, and not of its classes' names.
-pub fn space(taught: &Taught) -> Result<Space, FitError> {
+/// The space of what was taught: a function of its vectors and events, and not of its classes' names. `weight` is the length of
+/// an impression, see [`Impressions`]; of no matter where the network's last layer is not known.
+pub fn space(taught: &Taught, weight: f64) -> Result<Space, FitError> {
+    space_of(taught, &taught.lessons(), weight)
+}
+
+/// The same, of its lessons.
+pub(super) fn space_of(taught: &Taught, lessons: &[Lesson<'_>], weight: f64) -> Result<Space, FitError> {
     let dimension = taught.dimension;
-    let lessons = taught.lessons();
-    let mut space = Space { means: means(dimension, &lessons), basis: Vec::new(), dimension };
+    let most = if taught.classifier.is_some() { MAX_DIRECTIONS / 2 } else { MAX_DIRECTIONS };
+    let features = |lesson: usize| lessons[lesson].features;
+    let means = means(dimension, lessons, features);
+    let basis = basis(dimension, lessons, features, &means, most)?;
+    let impressions = taught.classifier.clone().map(|classifier| -> Result<Impressions, FitError> {
+        let seen = |lesson: usize| &*lessons[lesson].impression;
+        let means = self::means(classifier.n_classes(), lessons, seen);
+        let basis = self::basis(classifier.n_classes(), lessons, seen, &means, MAX_DIRECTIONS / 2)?;
+        Ok(Impressions { classifier, means, basis, weight: weight as f32 })
+    });
+    Ok(Space { means, basis, dimension, impressions: impressions.transpose()? })
+}
+
+/// `[directions][dimension]`: those in which lessons differ most, at most so many; `values` are those of a lesson.
+fn basis<'a>(
+    dimension: usize,
+    lessons: &'a [Lesson<'_>],
+    values: impl Fn(usize) -> &'a [f32],
+    means: &[f32],
+    most: usize,
+) -> Result<Vec<f32>, FitError> {
     let n = lessons.len();
     // A vector a column.
     let mut x = Mat::<f32>::zeros(dimension, n);
     for i in 0..n {
-        let (centred, weight) = (space.centred(lessons[i].features, lessons[i].kind), lessons[i].weight.sqrt() as f32);
+        let (centred, weight) = (centred(values(i), means, lessons[i].kind), lessons[i].weight.sqrt() as f32);
         (0..dimension).for_each(|j| x[(j, i)] = weight * centred[j]);
     }
     // Directions of the smaller of both products: the larger one has the same ones, and nothing more.
@@ -37,16 +63,17 @@ pub fn space(taught: &Taught) -> Result<Space, FitError> {
     let product = if narrow { product(x.as_ref()) } else { product(x.transpose()) };
     let eigen = product.self_adjoint_eigen(Side::Lower).map_err(|_| FitError::Numbers("principal directions"))?;
     let spread = eigen.S().column_vector();
-    let most = spread[spread.nrows() - 1];
+    let largest = spread[spread.nrows() - 1];
     let double = narrow.then(|| Mat::from_fn(dimension, n, |j, i| f64::from(x[(j, i)])));
+    let mut basis = Vec::new();
     // Eigenvalues come in rising order.
-    for i in (0..spread.nrows()).rev().take(MAX_DIRECTIONS).filter(|&i| spread[i] > LEAST_SPREAD * most) {
+    for i in (0..spread.nrows()).rev().take(most).filter(|&i| spread[i] > LEAST_SPREAD * largest) {
         let direction = eigen.U().col(i);
         let direction = if let Some(x) = &double { x * direction } else { direction.to_owned() };
         let length = direction.norm_l2();
-        space.basis.extend(direction.iter().map(|it| (it / length) as f32));
+        basis.extend(direction.iter().map(|it| (it / length) as f32));
     }
-    Ok(space)
+    Ok(basis)
 }
 
 /// Of each column with each other, in double precision: the lower triangle.
@@ -70,13 +97,13 @@ fn product(x: MatRef<'_, f32>) -> Mat<f64> {
     )
 }
 
-/// `[N_KINDS][dimension]`: each kind's own mean as far as events speak for it, else that of all.
-fn means(dimension: usize, lessons: &[Lesson<'_>]) -> Vec<f32> {
+/// `[N_KINDS][dimension]`: each kind's own mean as far as events speak for it, else that of all; `values` are those of a lesson.
+fn means<'a>(dimension: usize, lessons: &'a [Lesson<'_>], values: impl Fn(usize) -> &'a [f32]) -> Vec<f32> {
     let mut sums = vec![vec![0.0f64; dimension]; N_KINDS];
     let mut totals = [0.0f64; N_KINDS];
-    for &Lesson { kind, features, weight, .. } in lessons {
-        totals[kind] += weight;
-        sums[kind].iter_mut().zip(features).for_each(|(sum, &it)| *sum += weight * f64::from(it));
+    for (i, Lesson { kind, weight, .. }) in lessons.iter().enumerate() {
+        totals[*kind] += weight;
+        sums[*kind].iter_mut().zip(values(i)).for_each(|(sum, &it)| *sum += weight * f64::from(it));
     }
     let total: f64 = totals.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let all: Vec<f64> = (0..dimension).map(|j| sums.iter().map(|it| it[j]).sum::<f64>() / total).collect();

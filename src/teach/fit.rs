@@ -9,7 +9,7 @@ use super::both::{FittedBoth, both};
 use super::directions;
 use super::folds::folds;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, Recipe, choose, offsets, shares};
+use super::recipe::{Choice, Losses, OutOfFold, Recipe, choose, cross_answers, offsets, shares};
 use super::strangers::{Border, border};
 use super::taught::{Samples, Taught};
 use super::whitened::Scatter;
@@ -99,9 +99,8 @@ pub fn fit(taught: &Taught) -> Result<Fitted, FitError> {
 /// Fits a head on the first vectors alone.
 pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
     check(taught)?;
-    let space = directions::space(taught)?;
-    let samples = taught.samples(&space);
-    let choice = choose(taught, &samples, &folds(taught))?;
+    let Placed { space, samples, folds, impression } = placed(taught)?;
+    let choice = choose(taught, &samples, &folds, impression)?;
     let logistic = Logistic::fit(&samples, choice.recipe.ridge, None, Care::Final);
     let border = border(taught, &samples, &choice, &logistic)?;
     let learned = learned(taught, space, &samples, &choice.recipe, &logistic)?;
@@ -111,15 +110,54 @@ pub fn alone(taught: &Taught) -> Result<Alone, FitError> {
 /// What cross-validation finds, without the head that would come of it.
 pub fn cross_validated(taught: &Taught) -> Result<Choice, FitError> {
     check(taught)?;
-    let samples = taught.samples(&directions::space(taught)?);
-    choose(taught, &samples, &folds(taught))
+    let Placed { samples, folds, impression, .. } = placed(taught)?;
+    choose(taught, &samples, &folds, impression)
+}
+
+/// What was taught, in the space that is best for it.
+struct Placed {
+    space: Space,
+    samples: Samples,
+    folds: Vec<Option<usize>>,
+    /// How much the network's own answer counts in it.
+    impression: f64,
+}
+
+/// Finds that space: as it is before anything is known, until cross-validation shows better by a standard error.
+fn placed(taught: &Taught) -> Result<Placed, FitError> {
+    let (lessons, folds, impression) = (taught.lessons(), folds(taught), Recipe::PRIOR.impression);
+    let space = directions::space_of(taught, &lessons, impression)?;
+    let samples = taught.samples_of(&lessons, &space);
+    let mut placed = Placed { space, samples, folds, impression };
+    let n_own = placed.space.parts().0;
+    if placed.space.impressions.is_none() {
+        return Ok(placed);
+    }
+    let losses = |samples: &Samples| -> Result<Losses, FitError> {
+        Ok(Losses::of(taught, &cross_answers(taught, samples, &placed.folds, &Recipe::PRIOR, |_| true)?))
+    };
+    let prior = losses(&placed.samples)?;
+    let mut best: Option<(f64, f64, Samples)> = None;
+    for weight in Recipe::IMPRESSIONS {
+        let samples = placed.samples.weighed_anew(n_own, impression, weight);
+        let its = losses(&samples)?;
+        if best.as_ref().is_none_or(|it| its.loss < it.0) && !prior.is_as_good_as(&its) {
+            best = Some((its.loss, weight, samples));
+        }
+    }
+    if let Some((_, weight, samples)) = best {
+        (placed.samples, placed.impression) = (samples, weight);
+        placed.space.impressions.iter_mut().for_each(|it| it.weight = weight as f32);
+    }
+    Ok(placed)
 }
 
 /// A head of a recipe that was found before.
 pub fn by_recipe(taught: &Taught, recipe: &Recipe) -> Result<Learned, FitError> {
     check(taught)?;
-    let space = directions::space(taught)?;
-    let samples = taught.samples(&space);
+    let lessons = taught.lessons();
+    let space = directions::space_of(taught, &lessons, recipe.impression)?;
+    let samples = taught.samples_of(&lessons, &space);
     let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
     learned(taught, space, &samples, recipe, &logistic)
 }

@@ -54,7 +54,7 @@ const TRAINED: &str = "trained.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
 /// The shape of a manifest.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// A generation cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]

@@ -30,12 +30,18 @@ pub struct Recipe {
     /// What is added to the log-probability of `blank`. An event is blank only where none of its candidates looks like
     /// anything, and the more there are, the likelier one does by chance.
     pub blank: f64,
+    /// Length of an [impression](crate::infer::space::Impressions), where that of the features is 1.
+    pub impression: f64,
 }
 
 impl Recipe {
     /// What is right before anything is known, and stays so until cross-validation shows better by a standard error.
     /// Chosen on the first half of a real trail camera's season, of which no later frame was looked at.
-    pub const PRIOR: Recipe = Recipe { shrinkage: 0.6, cosine_scale: 10.0, ridge: 3e-5, share: 0.5, blank: 1.0 };
+    pub const PRIOR: Recipe =
+        Recipe { shrinkage: 0.6, cosine_scale: 10.0, ridge: 3e-5, share: 0.5, blank: 1.0, impression: 2.0 };
+
+    /// How much the network's own answer may count. It does for a few labels what many do without it, and less for many.
+    pub(super) const IMPRESSIONS: [f64; 2] = [1.0, 4.0];
 
     const SHRINKAGES: [f64; 5] = [0.1, 0.3, 0.6, 0.9, 1.0];
     const COSINE_SCALES: [f64; 3] = [5.0, 10.0, 20.0];
@@ -96,8 +102,14 @@ struct Trials {
 }
 
 /// Chooses by the loss of whole events, in turn: the cosine alone, the regression alone, how much of each, and when an event
-/// is blank.
-pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Result<Choice, FitError> {
+/// is blank. `impression` is that of the samples' space.
+pub fn choose(
+    taught: &Taught,
+    samples: &Samples,
+    folds: &[Option<usize>],
+    impression: f64,
+) -> Result<Choice, FitError> {
+    let prior = Recipe { impression, ..Recipe::PRIOR };
     let trials = Trials::run(samples, folds, Tally::of(taught))?;
     let trial = |recipe: Recipe| {
         let answers = trials.answers(&recipe);
@@ -106,16 +118,16 @@ pub fn choose(taught: &Taught, samples: &Samples, folds: &[Option<usize>]) -> Re
     let best = |recipes: Vec<Recipe>| {
         let losses = side_by_side(recipes.len(), |i| trial(recipes[i]).losses.loss);
         let tried = recipes.into_iter().zip(losses);
-        tried.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Recipe::PRIOR, |it| it.0)
+        tried.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(prior, |it| it.0)
     };
     let cosines = Recipe::SHRINKAGES.iter().flat_map(|&shrinkage| {
-        Recipe::COSINE_SCALES.map(|cosine_scale| Recipe { shrinkage, cosine_scale, share: 0.0, ..Recipe::PRIOR })
+        Recipe::COSINE_SCALES.map(|cosine_scale| Recipe { shrinkage, cosine_scale, share: 0.0, ..prior })
     });
     let near = best(cosines.collect());
     let likely = best(Recipe::RIDGES.map(|ridge| Recipe { ridge, share: 1.0, ..near }).to_vec());
     let mixed = best(Recipe::SHARES.map(|share| Recipe { share, ..likely }).to_vec());
     let found = trial(best(Recipe::BLANKS.map(|blank| Recipe { blank, ..mixed }).to_vec()));
-    let prior = trial(Recipe::PRIOR);
+    let prior = trial(prior);
     let chosen = if prior.losses.is_as_good_as(&found.losses) { prior } else { found };
     Ok(Choice {
         recipe: chosen.recipe,

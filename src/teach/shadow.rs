@@ -164,7 +164,7 @@ fn count(tally: &mut Tally, (shadow, serving): (&Incumbent, &Incumbent), events:
     let mut all: Vec<_> = own.union(&theirs).cloned().collect();
     all.sort_by_key(|it| (&**it != BLANK, it.clone()));
     let classes = all.iter().map(|it| Class { name: it.clone(), scientific_name: "".into() }).collect();
-    let taught = Taught { dimension: 0, classes, events };
+    let taught = Taught { classes, events, ..Taught::default() };
     let (own_head, their_head) = (shadow.serving(), serving.serving());
     let shared = |class: usize| all.get(class).is_some_and(|it| own.contains(it) && theirs.contains(it));
     for event in 0..taught.events.len() {

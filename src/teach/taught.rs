@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
 use crate::domain::{Class, Modality, View};
+use crate::infer::classifier::{Classifier, impression};
 use crate::infer::head::BLANK;
-use crate::infer::space::{Space, kind};
+use crate::infer::space::{Space, centred, kind, shares};
 
 use super::side_by_side::side_by_side;
 
@@ -23,6 +25,8 @@ pub struct Taught {
     pub classes: Vec<Class>,
     /// In the order of time.
     pub events: Vec<TaughtEvent>,
+    /// The last layer of the network that the vectors are of: heads are taught its impressions, too.
+    pub classifier: Option<Arc<Classifier>>,
 }
 
 /// One event of which people have said what it shows.
@@ -89,7 +93,7 @@ impl Taught {
             event.frames.iter_mut().for_each(|it| it.class = place(it.class));
         }
         let classes = self.classes.iter().zip(&shown).filter(|it| *it.1).map(|it| it.0.clone()).collect();
-        Taught { dimension: self.dimension, classes, events }
+        Taught { dimension: self.dimension, classes, events, classifier: self.classifier.clone() }
     }
 
     /// Every vector that is another, in order. An event weighs 1 for each class that it shows, however many frames show it;
@@ -105,7 +109,8 @@ impl Taught {
                 *n_of_class.entry(class).or_default() += 1;
                 let kind = kind(view.modality, view.view);
                 let place = *places.entry((class, kind, Bits(&view.features))).or_insert_with(|| {
-                    lessons.push(Lesson { event, class, kind, features: &view.features, weight: 0.0 });
+                    let impression = Vec::new();
+                    lessons.push(Lesson { event, class, kind, features: &view.features, impression, weight: 0.0 });
                     times.push(0);
                     times.len() - 1
                 });
@@ -116,25 +121,33 @@ impl Taught {
                 lesson.weight = times as f64 / n_of_class[&lesson.class] as f64;
             }
         }
+        if let Some(it) = &self.classifier {
+            impress(&mut lessons, it);
+        }
         lessons
     }
 
     /// Every [lesson](Taught::lessons) in the coordinates of a space.
     pub fn samples(&self, space: &Space) -> Samples {
-        let lessons = self.lessons();
-        let k = space.directions();
-        let basis = MatRef::from_row_major_slice(&space.basis, k, self.dimension);
-        let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
-        let projected = side_by_side(blocks.len(), |i| {
-            let mut centred = Mat::<f32>::zeros(self.dimension, blocks[i].len());
-            for (column, lesson) in blocks[i].iter().enumerate() {
-                let of_view = space.centred(lesson.features, lesson.kind);
-                of_view.iter().enumerate().for_each(|(j, it)| centred[(j, column)] = *it);
+        self.samples_of(&self.lessons(), space)
+    }
+
+    /// The same, of the lessons.
+    pub(super) fn samples_of(&self, lessons: &[Lesson<'_>], space: &Space) -> Samples {
+        let own = projected(lessons, &space.basis, self.dimension, |it| centred(it.features, &space.means, it.kind));
+        let x = match &space.impressions {
+            None => own,
+            Some(it) => {
+                let of_impression = |lesson: &Lesson<'_>| centred(&lesson.impression, &it.means, lesson.kind);
+                let seen = projected(lessons, &it.basis, it.classifier.n_classes(), of_impression);
+                let (n_own, n_seen) = space.parts();
+                let (of_own, of_seen) = shares(it.weight);
+                let (of_own, of_seen) = (f64::from(of_own), f64::from(of_seen));
+                let at =
+                    |i: usize, j: usize| if j < n_own { of_own * own[(i, j)] } else { of_seen * seen[(i, j - n_own)] };
+                Mat::from_fn(lessons.len(), n_own + n_seen, at)
             }
-            // A view a column.
-            basis * &centred
-        });
-        let x = Mat::from_fn(lessons.len(), k, |i, j| f64::from(projected[i / BLOCK][(j, i % BLOCK)]));
+        };
         Samples {
             x,
             class: lessons.iter().map(|it| it.class).collect(),
@@ -145,8 +158,46 @@ impl Taught {
     }
 }
 
+/// Coordinates `[lessons][directions]` along a basis `[directions][dimension]`.
+fn projected(
+    lessons: &[Lesson<'_>],
+    basis: &[f32],
+    dimension: usize,
+    centred: impl Fn(&Lesson<'_>) -> Vec<f32> + Sync,
+) -> Mat<f64> {
+    let basis = MatRef::from_row_major_slice(basis, basis.len() / dimension.max(1), dimension);
+    let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
+    let projected = side_by_side(blocks.len(), |i| {
+        let mut columns = Mat::<f32>::zeros(dimension, blocks[i].len());
+        for (column, lesson) in blocks[i].iter().enumerate() {
+            centred(lesson).iter().enumerate().for_each(|(j, it)| columns[(j, column)] = *it);
+        }
+        // A view a column.
+        basis * &columns
+    });
+    let at = |lesson: usize, direction: usize| f64::from(projected[lesson / BLOCK][(direction, lesson % BLOCK)]);
+    Mat::from_fn(lessons.len(), basis.nrows(), at)
+}
+
+/// Says of each lesson what the network itself makes of it.
+fn impress(lessons: &mut [Lesson<'_>], classifier: &Classifier) {
+    let (n, dimension) = (classifier.n_classes(), classifier.dimension());
+    let weights = MatRef::from_row_major_slice(classifier.weights(), n, dimension);
+    let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
+    let seen = side_by_side(blocks.len(), |i| {
+        // A lesson a column.
+        let features = Mat::from_fn(dimension, blocks[i].len(), |j, column| blocks[i][column].features[j]);
+        let products = weights * &features;
+        let logits = |column: usize| (0..n).map(|j| products[(j, column)] + classifier.bias()[j]).collect::<Vec<f32>>();
+        (0..blocks[i].len()).map(|column| impression(&logits(column))).collect::<Vec<_>>()
+    });
+    for (lesson, seen) in lessons.iter_mut().zip(seen.into_iter().flatten()) {
+        lesson.impression = seen;
+    }
+}
+
 /// A vector that is taught, and what it is of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Lesson<'a> {
     /// A place in [`Taught::events`].
     pub(super) event: usize,
@@ -156,6 +207,8 @@ pub(super) struct Lesson<'a> {
     pub(super) kind: usize,
     /// `[dimension]`.
     pub(super) features: &'a [f32],
+    /// What the network itself makes of them, `[classes]`; empty where its last layer is not known.
+    pub(super) impression: Vec<f32>,
     /// Of its event's 1 for that class.
     pub(super) weight: f64,
 }
@@ -204,6 +257,15 @@ impl Samples {
             weight: kept.iter().map(|&i| self.weight[i]).collect(),
             n_classes: self.n_classes,
         }
+    }
+
+    /// The same in a space that is other in how much impressions count alone; the first `n_own` coordinates are of features.
+    pub(super) fn weighed_anew(&self, n_own: usize, from: f64, to: f64) -> Samples {
+        let ((own, seen), (own_then, seen_then)) = (shares(to as f32), shares(from as f32));
+        let (own, seen) = (f64::from(own / own_then), f64::from(seen / seen_then));
+        let x =
+            Mat::from_fn(self.x.nrows(), self.x.ncols(), |i, j| self.x[(i, j)] * if j < n_own { own } else { seen });
+        Samples { x, ..self.clone() }
     }
 
     /// The weight of each class.

@@ -28,7 +28,7 @@ use super::trial::relapse;
 use super::waiting::Seen;
 
 /// The recipes that this program knows, and how it chooses: another of these makes another head of the same labels.
-const METHOD: &str = "eyeshine head 3";
+const METHOD: &str = "eyeshine head 4";
 
 /// A training came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +135,7 @@ fn train_on(
     let second = contracts.second.as_ref().map(Contract::identity);
     let featurizers = (&*featurizer, second.as_deref());
     let mut taught = store.taught(task, &featurizer, second.as_deref())?;
+    taught.classifier.clone_from(&contracts.first.classifier);
     for class in &mut taught.classes {
         class.scientific_name = contracts.taxonomy.scientific_name(&class.name);
     }

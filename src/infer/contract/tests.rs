@@ -1,5 +1,8 @@
 //! The contract's fields: what is read from a small one, and what each wrong one is told.
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
 use super::*;
 use crate::infer::tiny;
 
@@ -106,6 +109,32 @@ fn a_list_of_what_people_wear_names_labels_of_the_classes() {
     assert!(error.contains("outputs.people: ") && error.contains("line 2: \"jeans\" is no label"), "{error}");
     fs::remove_file(dir.path().join("people.txt")).unwrap();
     assert!(Contract::load(dir.path(), "tiny").unwrap_err().to_string().contains("outputs.people: "));
+}
+
+#[test]
+fn a_last_layer_is_of_the_features_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    tiny::write(dir.path(), None);
+    let outputs = "logits = \"\"\nclasses = \"\"\nclassifier = \"last.safetensors\"";
+    fs::write(dir.path().join("tiny.toml"), tiny::CONTRACT.replace("logits = \"\"\nclasses = \"\"", outputs)).unwrap();
+    let load = || Contract::load(dir.path(), "tiny");
+    let error = load().unwrap_err().to_string();
+    assert!(error.contains("outputs.classifier: ") && error.contains("`make setup` makes it"), "{error}");
+    let write = |dimension: usize| {
+        let (weight, bias) = (vec![0u8; 2 * 2 * dimension], vec![0u8; 4 * 2]);
+        let weight = TensorView::new(Dtype::F16, vec![2, dimension], &weight).unwrap();
+        let bias = TensorView::new(Dtype::F32, vec![2], &bias).unwrap();
+        let bytes = safetensors::serialize([("weight", weight), ("bias", bias)], None).unwrap();
+        fs::write(dir.path().join("last.safetensors"), bytes).unwrap();
+    };
+    write(7);
+    let error = load().unwrap_err().to_string();
+    assert!(error.contains("is for 7 features, featurizer.dimension is"), "{error}");
+    let dimension = load_with("width = 6", "width = 6").unwrap().featurizer.dimension;
+    write(dimension);
+    assert_eq!(load().unwrap().classifier.unwrap().n_classes(), 2);
+    fs::write(dir.path().join("last.safetensors"), "nothing of the kind").unwrap();
+    assert!(load().unwrap_err().to_string().contains("outputs.classifier: "));
 }
 
 #[test]

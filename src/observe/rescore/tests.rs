@@ -17,8 +17,12 @@ use crate::observe::store::{Answer, Species};
 
 /// A head that tells two directions apart, and calls unknown what lies along neither.
 fn head(number: u32, names: [&str; 2]) -> Arc<Head> {
-    let space =
-        Space { means: vec![0.0; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], dimension: 3 };
+    let space = Space {
+        means: vec![0.0; N_KINDS * 3],
+        basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        dimension: 3,
+        impressions: None,
+    };
     let learned = Learned {
         blank: true,
         whitening: space.basis.clone(),

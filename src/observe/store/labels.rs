@@ -110,7 +110,7 @@ fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>)) -> rus
     names.dedup();
     let place = |name: &str| names.iter().position(|it| *it == name).unwrap_or_default();
     let classes = names.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
-    let mut taught = Taught { dimension: 0, classes, events: Vec::new() };
+    let mut taught = Taught { classes, ..Taught::default() };
     for (row, frames) in &events {
         let frames: Vec<TaughtFrame> =
             frames.iter().map(|(class, views)| TaughtFrame { class: place(class), views: views.clone() }).collect();

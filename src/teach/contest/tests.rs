@@ -43,7 +43,7 @@ fn world() -> Taught {
         }
     }
     let class = |name: &str| Class { name: name.into(), scientific_name: "".into() };
-    Taught { dimension: DIMENSION, classes: NAMES.map(class).to_vec(), events }
+    Taught { dimension: DIMENSION, classes: NAMES.map(class).to_vec(), events, classifier: None }
 }
 
 /// The same events, said to show something else.

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::*;
 use crate::domain::{Class, Modality, View};
+use crate::infer::classifier::Classifier;
 use crate::infer::space::kind;
 use crate::infer::together::Together;
 use crate::teach::taught::{TaughtEvent, TaughtFrame, TaughtView};
@@ -54,7 +57,7 @@ impl World {
         for (class, n) in n.iter().enumerate() {
             events.extend((0..*n).map(|nth| self.event(class, nth)));
         }
-        Taught { dimension: DIMENSION, classes: classes.collect(), events }
+        Taught { dimension: DIMENSION, classes: classes.collect(), events, classifier: None }
     }
 }
 
@@ -88,6 +91,41 @@ fn species_are_told_apart_and_one_of_a_single_event_too() {
     assert!(after[5] > 0.6, "{after:?}");
     let mean = |it: &[f64]| it.iter().take(5).sum::<f64>() / 5.0;
     assert!(mean(&after) > mean(&before) - 0.02, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn what_the_network_makes_of_it_itself_tells_species_of_one_event_apart() {
+    let mut world = World::new();
+    // As wide apart as events of one species are: of one event each there is little to be learned.
+    world.places.iter_mut().flatten().for_each(|it| *it *= 0.6);
+    let plain = world.taught(&[1, 1, 1, 1, 1, 1]);
+    let rows: Vec<f32> = world.places.concat();
+    let classifier = Arc::new(Classifier::new(&rows, vec![0.0; NAMES.len()], DIMENSION).unwrap());
+    let told = Taught { classifier: Some(Arc::clone(&classifier)), ..plain.clone() };
+    let (without, with) = (alone(&plain).unwrap(), alone(&told).unwrap());
+    let mean = |world: &mut World, it: &Alone| (1..6).map(|class| recall(world, it, class)).sum::<f64>() / 5.0;
+    let (without, all) = (mean(&mut world, &without), mean(&mut world, &with));
+    assert!(all > without + 0.05, "{without}, then {all}");
+    // Live candidates come with the network's own logits, stored ones without: both are told the same.
+    let features = world.event(2, 7).frames[0].views[0].features.clone();
+    let live = with.learned.answer_with(&features, Some(&classifier.logits(&features)), 0);
+    assert_eq!(live, with.learned.answer(&features, 0));
+}
+
+#[test]
+fn how_much_the_networks_own_answer_counts_is_found_and_kept_in_the_recipe() {
+    let mut world = World::new();
+    let taught = world.taught(&[12, 12, 12, 12]);
+    // It knows nothing of these species: what it says is of chance.
+    let noise: Vec<f32> = (0..6).flat_map(|_| world.around(&[0.0; DIMENSION], 1.0)).collect();
+    let classifier = Classifier::new(&noise, vec![0.0; 6], DIMENSION).unwrap();
+    let taught = Taught { classifier: Some(Arc::new(classifier)), ..taught };
+    let fitted = alone(&taught).unwrap();
+    let recipe = fitted.choice.recipe;
+    assert!(recipe.impression <= Recipe::PRIOR.impression, "{recipe:?}");
+    let weight = fitted.learned.space().impressions.as_ref().map(|it| f64::from(it.weight));
+    assert_eq!(weight, Some(recipe.impression));
+    assert_eq!(by_recipe(&taught, &recipe).unwrap(), fitted.learned, "the recipe says it all");
 }
 
 #[test]

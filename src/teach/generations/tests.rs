@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::infer::space::{N_KINDS, Space};
+use crate::infer::classifier::Classifier;
+use crate::infer::space::{Impressions, N_KINDS, Space};
 use crate::teach::judge::Decision;
 
 pub(in crate::teach) fn learned() -> Learned {
-    let space = Space { means: vec![0.5; N_KINDS * 3], basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dimension: 3 };
+    let space = Space {
+        means: vec![0.5; N_KINDS * 3],
+        basis: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        dimension: 3,
+        impressions: None,
+    };
     Learned {
         blank: true,
         space,
@@ -66,6 +72,21 @@ fn a_generation_is_read_back_as_it_was_and_the_pointer_goes_to_and_fro() {
     assert_eq!((head.generation().number, head.classes().len()), (3, 2));
     let foreign = generations.load(3, "another", starter).unwrap_err().to_string();
     assert!(foreign.contains("fitted on featurizer lite0-test, and another serves"), "{foreign}");
+}
+
+#[test]
+fn what_a_head_knows_of_the_networks_own_answer_is_read_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let generations = Generations::of(dir.path(), "species");
+    let mut learned = learned();
+    let classifier = Classifier::new(&[0.5, 0.1, -1.0, 2.0, 0.25, 3.0], vec![0.5, -0.5], 3).unwrap();
+    let (means, basis) = (vec![0.25; N_KINDS * 2], vec![0.6, 0.8]);
+    learned.space.impressions = Some(Impressions { classifier: Arc::new(classifier), means, basis, weight: 2.0 });
+    // A third direction: that of the impression.
+    learned.whitening = vec![1.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 1.0];
+    (learned.means, learned.weights) = (vec![0.5; 6], vec![1.5; 6]);
+    let added = generations.add(manifest(Decision::Promoted), &learned.clone().into()).unwrap();
+    assert_eq!(generations.weights(&added).unwrap(), learned.into());
 }
 
 #[test]

@@ -99,7 +99,9 @@ pub fn gather(
     unread.sort_by_key(|it| it.line);
     let events: Vec<Event> = events.into_iter().map(|it| it.1).collect();
     let pictures = events.iter().map(|it| it.frames.len()).sum();
-    Ok(Gathered { seen: taught(events, plan.sights().len()), pictures, left_out, unread })
+    let mut seen = taught(events, plan.sights().len());
+    seen.iter_mut().zip(plan.sights()).for_each(|(it, sight)| it.classifier.clone_from(&sight.classifier));
+    Ok(Gathered { seen, pictures, left_out, unread })
 }
 
 /// An event as all sights see it.
@@ -131,7 +133,7 @@ pub fn taught(events: Vec<Event>, n_sights: usize) -> Vec<Taught> {
     names.dedup();
     let classes: Vec<Class> = names.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
     let blank = classes.iter().position(|it| &*it.name == BLANK);
-    let empty = Taught { dimension: 0, classes, events: Vec::new() };
+    let empty = Taught { classes, ..Taught::default() };
     let mut seen = vec![empty; n_sights];
     for event in events {
         let place = |it: &Frame| seen[0].classes.iter().position(|class| *class.name == *it.class).unwrap_or_default();

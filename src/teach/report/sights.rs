@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::capture::picture::Canvas;
 use crate::config::Config;
 use crate::domain::Candidate;
+use crate::infer::classifier::Classifier;
 use crate::infer::contract::Contract;
 use crate::infer::featurizer::{Featurizer, FeaturizerError};
 use crate::infer::models::{Models, ModelsError, installed};
@@ -44,6 +45,9 @@ pub struct Sight {
     pub cut: String,
     /// Whether it is the one that the config names.
     pub serves: bool,
+    /// Its last layer, where heads are taught what that makes of its features, too.
+    #[serde(skip)]
+    pub classifier: Option<Arc<Classifier>>,
 }
 
 /// The plan of a report: which sights there are. The one that serves is the first.
@@ -81,18 +85,20 @@ impl Plan {
         for it in std::iter::once(first).chain(&others) {
             let (name, serves) = (it.featurizer.name.clone(), Arc::ptr_eq(it, first));
             let (kind, cut) = (Kind::Featurizer, it.featurizer.cut.clone());
-            sights.push(Sight { name: name.clone(), kind, cut, serves });
+            let classifier = it.classifier.clone();
+            let cut = if classifier.is_some() { format!("{cut}, and what that makes of it") } else { cut };
+            sights.push(Sight { name: name.clone(), kind, cut, serves, classifier });
             if !it.outputs.logits.is_empty() {
                 let cut = "its own answer, before the softmax".into();
-                sights.push(Sight { name, kind: Kind::Answer, cut, serves: false });
+                sights.push(Sight { name, kind: Kind::Answer, cut, serves: false, classifier: None });
             }
         }
         if let Some(it) = &untrained {
             let (name, cut) = (format!("{} with random weights", it.featurizer.name), it.featurizer.cut.clone());
-            sights.push(Sight { name, kind: Kind::Untrained, cut, serves: false });
+            sights.push(Sight { name, kind: Kind::Untrained, cut, serves: false, classifier: None });
         }
         let name = format!("raw pixels, {PIXELS_SIDE} × {PIXELS_SIDE}");
-        sights.push(Sight { name, kind: Kind::Pixels, cut: String::new(), serves: false });
+        sights.push(Sight { name, kind: Kind::Pixels, cut: String::new(), serves: false, classifier: None });
         Ok(Plan { models: models.clone(), others, untrained, sights })
     }
 

@@ -41,11 +41,22 @@ fn seen(plots: &[Plot], apart: f32, of_camera: f32, seed: u64) -> Taught {
         TaughtEvent { id: nth.to_string(), class, group: nth.to_string(), camera: camera.into(), frames }
     };
     let classes = NAMES.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
-    Taught { dimension: DIMENSION, classes, events: plots.iter().enumerate().map(&mut event).collect() }
+    Taught {
+        dimension: DIMENSION,
+        classes,
+        events: plots.iter().enumerate().map(&mut event).collect(),
+        classifier: None,
+    }
 }
 
 fn sight(name: &str, kind: Kind) -> Sight {
-    Sight { name: name.into(), kind, cut: String::new(), serves: kind == Kind::Featurizer && name == "first" }
+    Sight {
+        name: name.into(),
+        kind,
+        cut: String::new(),
+        serves: kind == Kind::Featurizer && name == "first",
+        classifier: None,
+    }
 }
 
 fn gathered(seen: Vec<Taught>) -> Gathered {
