@@ -14,6 +14,7 @@ pub mod record;
 pub mod media;
 pub mod store;
 
+pub mod ranked;
 pub mod rescore;
 
 pub mod publish;
