@@ -3,10 +3,12 @@
 //! One process writes (a lock on the folder keeps a second daemon out), any number read: SQLite with a write-ahead log.
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
+mod answered;
 mod answers;
 mod deployment;
 mod erase;
 mod error;
+mod found;
 mod import;
 mod labels;
 mod lacking;
@@ -45,9 +47,11 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
+pub use answered::Answered;
 pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
+pub use found::Wanted;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
 pub(crate) use labels::{NO_CLASS, commonest};
