@@ -16,7 +16,8 @@ CREATE TABLE moments (
     modality    TEXT NOT NULL,                  -- colour, infrared
     file        TEXT,                           -- below the state folder; null: no picture kept any longer
     bytes       INTEGER NOT NULL DEFAULT 0,     -- of the file
-    probability REAL NOT NULL,                  -- 0..1: with which each still frame of its time was drawn
+    probability REAL NOT NULL,                  -- 0..1: with which this frame was drawn, had it been still or not
+    stands_secs REAL NOT NULL,                  -- how much still time it stands for: moments are drawn of time, not of frames
     people_said INTEGER                         -- 1: people are in it; 0: they are not; null: nobody has said
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX moments_camera ON moments (camera, captured_us);
@@ -84,11 +85,16 @@ CREATE TABLE skips (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX skips_labeller ON skips (labeller, skipped_us);
 
--- When a task's questions were last chosen.
+-- When a task's questions were chosen, and what the random ones among them were drawn of: one row a time, whose `filled_us` is
+-- their `asked_us`.
 CREATE TABLE fillings (
-    task      TEXT PRIMARY KEY,
+    task      TEXT NOT NULL,
+    filled_us INTEGER NOT NULL,
     day_us    INTEGER NOT NULL,                 -- when that day began, where the first camera hangs
-    filled_us INTEGER NOT NULL
+    upto_us   INTEGER NOT NULL,                 -- events and moments that began before this one were drawn of; earlier ones by earlier fillings
+    events    INTEGER NOT NULL,                 -- how many those were
+    moments   REAL NOT NULL,                    -- how many still moments there were, kept or not
+    PRIMARY KEY (task, filled_us)
 ) STRICT, WITHOUT ROWID;
 
 -- Whatever way an event is answered, it is not asked about any more; and again where that answer is taken back, if it was asked for.
