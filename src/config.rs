@@ -5,17 +5,20 @@ pub mod check;
 pub mod environment;
 mod keys;
 pub mod load;
+mod persons;
 mod taxa;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::CameraName;
+
+pub use persons::{PersonConfig, Role, Token};
 
 /// Layer 0, compiled in: every key with its unit, default and reason.
 pub const DEFAULT: &str = include_str!("../config/default.toml");
@@ -110,6 +113,13 @@ pub struct WebConfig {
     pub listen: SocketAddr,
     /// Further host names.
     pub allowed_hosts: Vec<String>,
+    /// Proxies that speak TLS before us.
+    pub trusted_proxy: Vec<IpAddr>,
+    /// How long a login lasts.
+    pub session_hours: f64,
+    /// Every `[[web.person]]`; none: whoever is on this machine may do everything.
+    #[serde(default, rename = "person")]
+    pub persons: Vec<PersonConfig>,
 }
 
 /// `[output]`.

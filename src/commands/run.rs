@@ -97,7 +97,7 @@ pub fn run(
         cameras: pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect(),
         glances: Arc::clone(pipeline.glances()),
     };
-    web::serve(runtime.handle(), listener, &config.web, shown, shutdown.clone())?;
+    web::serve(runtime.handle(), listener, config, shown, shutdown.clone())?;
     metrics.ready.set(1);
     tracing::info!(address = %config.web.listen, cameras = config.cameras.len(), "ready");
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);

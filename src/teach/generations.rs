@@ -37,11 +37,13 @@ mod disk;
 mod followed;
 mod kept;
 mod named;
+mod listed;
 mod served;
 mod shadow;
 mod weights;
 
 pub use followed::MIGRATION;
+pub use listed::{Does, Listed};
 pub use served::RolledBack;
 pub use shadow::{Shadowed, Tally};
 pub use weights::Weights;

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::App;
+use super::api::events::Hides;
 use super::api::on_disk;
+use super::who::Who;
 use crate::capture::camera::Status;
 use crate::domain::{EventState, Modality, Observation, ObservationType};
 use crate::metrics::CameraState;
@@ -82,9 +84,13 @@ struct Moment {
     iso: String,
 }
 
-pub(super) async fn live(State(app): State<App>) -> Response {
-    let store = app.store.clone();
-    let read = move || Ok((store.latest_events(N_EVENTS, None)?, store.cameras_with_people()?));
+pub(super) async fn live(State(app): State<App>, who: Who) -> Response {
+    let (store, hides) = (app.store.clone(), Hides::from(&app, &who));
+    let read = move || {
+        let mut events = store.latest_events(N_EVENTS, None)?;
+        hides.places(&store, &mut events)?;
+        Ok((events, store.cameras_with_people()?))
+    };
     let (events, hidden) = match on_disk(&app, read).await {
         Ok(read) => read,
         Err(response) => return response,
@@ -92,8 +98,8 @@ pub(super) async fn live(State(app): State<App>) -> Response {
     let now = Timestamp::now();
     let page = Live {
         n_playing: app.cameras.iter().filter(|it| it.state() == CameraState::Playing).count(),
-        cameras: app.cameras.iter().map(|it| camera(&app, it, &hidden, now)).collect(),
-        events: events.iter().map(|it| event_card(it, app.store.hides_people(), now)).collect(),
+        cameras: app.cameras.iter().map(|it| camera(&app, it, &hidden, &who, now)).collect(),
+        events: events.iter().map(|it| event_card(it, app.store.hides_people() && !who.sees_people(), now)).collect(),
     };
     match page.render() {
         Ok(html) => Html(html).into_response(),
@@ -117,11 +123,11 @@ pub(super) async fn logo() -> Response {
 }
 
 /// `hidden`: the cameras at which an event with people goes on.
-fn camera(app: &App, status: &Status, hidden: &HashSet<String>, now: Timestamp) -> CameraCard {
+fn camera(app: &App, status: &Status, hidden: &HashSet<String>, who: &Who, now: Timestamp) -> CameraCard {
     let name = status.name();
     // Asked in any case: that somebody looks sets the pace.
     let glance = app.glances.latest(name);
-    let hidden = hidden.contains(&**name) || app.glances.is_hidden(name);
+    let hidden = !who.sees_people() && (hidden.contains(&**name) || app.glances.is_hidden(name));
     camera_card(status, glance.filter(|_| !hidden), hidden, now)
 }
 

@@ -1,0 +1,54 @@
+//! Pictures, by their identity alone: never by a path.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::on_disk;
+use crate::observe::store::Shown;
+use crate::web::App;
+use crate::web::refused::{Named, Refused};
+use crate::web::who::Who;
+
+/// What a camera shows now.
+pub(in crate::web) async fn picture(State(app): State<App>, who: Who, Named(name): Named<String>) -> Response {
+    let store = app.store.clone();
+    let hidden = match on_disk(&app, move || store.cameras_with_people()).await {
+        Ok(cameras) => cameras.contains(&name) || app.glances.is_hidden(&name),
+        Err(response) => return response,
+    };
+    match app.glances.latest(&name) {
+        _ if hidden && !who.sees_people() => people_hidden(),
+        Some(it) => ([(header::CONTENT_TYPE, "image/jpeg")], it.jpeg.to_vec()).into_response(),
+        None => Refused::missing("no picture of such a camera").into_response(),
+    }
+}
+
+/// A picture of an event, or of a still moment.
+pub(in crate::web) async fn media(State(app): State<App>, who: Who, Named(id): Named<Uuid>) -> Response {
+    let (store, sees_people) = (app.store.clone(), who.sees_people());
+    // A file that is gone was deleted since, to make room.
+    let read = move || match store.shown(id, sees_people)? {
+        Shown::At(path) => Ok(Some(std::fs::read(path).ok())),
+        Shown::Hidden => Ok(None),
+        Shown::Missing => Ok(Some(None)),
+    };
+    match on_disk(&app, read).await {
+        Ok(Some(Some(jpeg))) => {
+            // What may be hidden later, or from others, must not stay with whoever has seen it.
+            let caching = if app.store.hides_people() { "no-store" } else { "private, max-age=31536000, immutable" };
+            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, caching)], jpeg).into_response()
+        }
+        Ok(None) => people_hidden(),
+        Ok(Some(None)) => Refused::missing("no such picture").into_response(),
+        Err(response) => response,
+    }
+}
+
+/// Who is not known to label sees no pictures with people: on an open loopback, nobody.
+fn people_hidden() -> Response {
+    let error = "people may be in this picture, and the config hides those from all who have not logged in to label: \
+                 `people.pictures` says so, and a label of the event that says what else it is shows it again";
+    Refused::forbidden("people", error).into_response()
+}
