@@ -73,7 +73,8 @@ pub fn run(
             tracing::info!(task, generation, "the featurizer is another: a head of it serves");
         }
     }
-    let mut follower = Follower::new(dir, &config.teach.tasks, identity, starter, heads, Arc::clone(&metrics));
+    let mut follower =
+        Follower::new(dir, &config.teach.tasks, identity, starter, Arc::clone(&heads), Arc::clone(&metrics));
     follower.look();
 
     let Told(mut sinks) = told(&metrics);
@@ -96,6 +97,8 @@ pub fn run(
         store,
         cameras: pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect(),
         glances: Arc::clone(pipeline.glances()),
+        heads,
+        contracts,
     };
     web::serve(runtime.handle(), listener, config, shown, shutdown.clone())?;
     metrics.ready.set(1);

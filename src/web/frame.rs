@@ -1,9 +1,10 @@
 //! What every page has: where one is, who one is, and what that allows; and how a page is made.
 
 use askama::Template;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
+use super::login::own_path;
 use super::who::{Role, Who};
 
 /// The pages, as the head of each names them.
@@ -70,27 +71,9 @@ pub(super) fn not_done(who: &Who, status: StatusCode, said: impl Into<String>, b
     (status, page(&Message { frame, said: said.into(), back: back.into() })).into_response()
 }
 
-/// Refuses whom a page is not for.
-pub(super) fn only(who: &Who, role: Role) -> Result<(), Response> {
-    if who.may(role) {
-        return Ok(());
-    }
-    let said = format!("{} may not do that: it needs the role `{}`.", who.name, role.as_str());
-    Err(not_done(who, StatusCode::FORBIDDEN, said, "/"))
-}
-
 /// Back to a page of ours, whatever was asked for.
 pub(super) fn go(to: &str) -> Response {
-    Redirect::to(if is_ours(to) { to } else { "/" }).into_response()
-}
-
-fn is_ours(to: &str) -> bool {
-    to.starts_with('/') && !to.starts_with("//") && to.bytes().all(|it| it.is_ascii_graphic() && it != b'\\')
-}
-
-/// A file that is compiled in.
-pub(super) async fn review_script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("assets/review.js")).into_response()
+    Redirect::to(own_path(to)).into_response()
 }
 
 /// For a query: what is not a letter or digit as its bytes.
@@ -104,13 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_sent_back_to_pages_of_ours_alone() {
-        for to in ["/review", "/gallery?species=red%20fox", "/events/0197"] {
-            assert!(is_ours(to), "{to}");
-        }
-        for to in ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nSet-Cookie: x", "review"] {
-            assert!(!is_ours(to), "{to}");
-        }
+    fn a_query_holds_any_name() {
         assert_eq!(in_query("red fox & Ö"), "red%20fox%20%26%20%C3%96");
     }
 }

@@ -106,7 +106,7 @@ fn cookie_name(app: &App) -> &'static str {
 }
 
 /// A path of ours: neither another site nor what a browser may take for one.
-fn own_path(to: &str) -> &str {
+pub(super) fn own_path(to: &str) -> &str {
     let second = to.as_bytes().get(1);
     let fits = to.starts_with('/')
         && !matches!(second, Some(b'/' | b'\\'))
@@ -134,7 +134,9 @@ mod tests {
         for own in ["/", "/review?task=species", "/a//b"] {
             assert_eq!(own_path(own), own);
         }
-        for other in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "review", "/ü"] {
+        for other in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "review", "/ü"]
+        {
             assert_eq!(own_path(other), "/", "{other}");
         }
     }

@@ -2,12 +2,21 @@
 
 mod api;
 mod connections;
+mod event;
+mod frame;
+mod gallery;
 mod guard;
+mod history;
 mod login;
+mod names;
 mod page;
 mod persons;
+mod plot;
+mod progress;
 mod refused;
+mod review;
 mod routes;
+mod said;
 mod slowed;
 mod who;
 
@@ -16,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +34,9 @@ use tokio::runtime::Handle;
 
 use crate::capture::camera::Status;
 use crate::config::{Config, TeachConfig};
+use crate::domain::Class;
+use crate::infer::heads::Heads;
+use crate::infer::models::Contracts;
 use crate::metrics::Metrics;
 use crate::observe::glance::Glances;
 use crate::observe::store::Store;
@@ -58,6 +71,10 @@ pub struct Shown {
     pub cameras: Vec<Arc<Status>>,
     /// What they show now.
     pub glances: Arc<Glances>,
+    /// The heads that serve.
+    pub heads: Arc<ArcSwap<Heads>>,
+    /// The featurizers, and what names mean.
+    pub contracts: Contracts,
 }
 
 /// What every answer is made from.
@@ -75,8 +92,16 @@ struct App {
     proxies: Arc<[IpAddr]>,
     /// Tasks, and what is protected.
     teach: Arc<TeachConfig>,
+    /// How long a question is on loan.
+    lease_secs: f64,
     /// Where the generations are.
     state_dir: Arc<Path>,
+    /// The heads that serve.
+    heads: Arc<ArcSwap<Heads>>,
+    /// The featurizers, and what names mean.
+    contracts: Arc<Contracts>,
+    /// Names that are offered to who labels.
+    names: Arc<[Class]>,
 }
 
 impl App {
@@ -94,7 +119,11 @@ impl App {
             slowed: Arc::default(),
             proxies: config.web.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
             teach: Arc::new(config.teach.clone()),
+            lease_secs: 600.0,
             state_dir: config.state.dir.as_path().into(),
+            heads: shown.heads,
+            names: names::known(&shown.contracts).into(),
+            contracts: Arc::new(shown.contracts),
         }
     }
 

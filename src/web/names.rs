@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use crate::domain::Class;
-use crate::infer::taxonomy::Taxonomy;
+use crate::infer::head::BLANK;
+use crate::infer::models::Contracts;
+use crate::infer::taxonomy::{Taxonomy, common_names};
 use crate::teach::label_file;
 
 /// Answers that are always there, and their keys.
@@ -27,6 +29,19 @@ pub(super) struct Choice {
 pub(super) struct Offered {
     pub(super) name: String,
     pub(super) scientific_name: String,
+}
+
+/// All names that we know a scientific name of, in the order of the alphabet: the starter head's, and those of our table.
+pub(super) fn known(contracts: &Contracts) -> Vec<Class> {
+    let starter = contracts.starter();
+    let own = starter.classes().iter().filter(|it| &*it.name != BLANK).cloned();
+    let table =
+        common_names().map(|(name, scientific)| Class { name: name.into(), scientific_name: scientific.into() });
+    let mut known: Vec<Class> =
+        own.chain(table).chain([Class { name: "vehicle".into(), scientific_name: "".into() }]).collect();
+    known.sort_by_cached_key(|it| it.name.to_lowercase());
+    known.dedup_by(|a, b| a.name.to_lowercase() == b.name.to_lowercase());
+    known
 }
 
 /// The buttons, of the classes in the order in which they were first named: so a key goes on meaning what it meant.

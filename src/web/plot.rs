@@ -95,7 +95,11 @@ pub(super) fn points(title: &str, points: &[Point]) -> String {
         );
         if place % every == 0 {
             let name = escaped(&it.name);
-            let _ = write!(svg, r#"<text class="faint" x="{x:.1}" y="{:.0}" text-anchor="middle">{name}</text>"#, HEIGHT - 18.0);
+            let _ = write!(
+                svg,
+                r#"<text class="faint" x="{x:.1}" y="{:.0}" text-anchor="middle">{name}</text>"#,
+                HEIGHT - 18.0
+            );
         }
     }
     svg + "</svg>"

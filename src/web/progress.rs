@@ -66,7 +66,7 @@ pub(super) async fn progress(State(app): State<App>, who: Who, Query(asked): Que
 
 async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     let task = said::task(app, task).map_err(|(status, why)| not_done(who, status, why, "/progress"))?;
-    let generations = Generations::of(&app.teaching.state_dir, &task);
+    let generations = Generations::of(&app.state_dir, &task);
     let (store, of) = (app.store.clone(), task.clone());
     let read = move || {
         let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current)?)));
@@ -79,7 +79,7 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     });
     Ok(page(&ProgressPage {
         frame: Frame::new("Progress", who),
-        tasks: app.teaching.tasks.clone(),
+        tasks: app.teach.tasks.clone(),
         task,
         serving: if current == 0 { "the starter head serves".into() } else { format!("generation {current} serves") },
         held_out: held_out(&generations),
@@ -153,7 +153,8 @@ mod tests {
     fn what_is_seen_often_and_labelled_seldom_is_wanted_first() {
         let tally = |class: &str, events| ClassTally { class: class.into(), events, verified: 0 };
         let labelled = [tally("red fox", 30), tally("badger", 2), tally("hare", 3), tally("blank", 1)];
-        let seen = [("red fox", 900), ("roe deer", 40), ("hare", 12), ("unknown", 99)].map(|it| (it.0.to_owned(), it.1));
+        let seen =
+            [("red fox", 900), ("roe deer", 40), ("hare", 12), ("unknown", 99)].map(|it| (it.0.to_owned(), it.1));
         let wanted = wanted(&labelled, &seen);
         let names: Vec<(&str, u64)> = wanted.iter().map(|it| (&*it.name, it.missing)).collect();
         assert_eq!(names, [("roe deer", 8), ("hare", 5), ("badger", 6)]);

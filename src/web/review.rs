@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use super::App;
 use super::api::on_disk;
-use super::frame::{Frame, go, in_query, not_done, only, page};
+use super::frame::{Frame, go, in_query, not_done, page};
 use super::names::{Choice, Offered, choices};
 use super::page::Moment;
 use super::said::{self, Fields};
-use super::who::{Role, Who};
+use super::who::Who;
 use crate::domain::{Modality, ObservationType};
 use crate::observe::ranked::ranked;
-use crate::observe::store::{KeptFrame, QueueState, Question, Standing, Store, StoreError, StoredEvent};
+use crate::observe::store::{KeptFrame, Question, QueueState, Standing, Store, StoreError, StoredEvent};
 
 /// Questions that are lent out at once.
 const MAX_AHEAD: usize = 20;
@@ -101,6 +101,12 @@ pub(super) struct FrameLink {
     pub(super) shown: Option<Uuid>,
 }
 
+impl FrameLink {
+    pub(super) fn is_shown(&self, media: &Uuid) -> bool {
+        self.shown == Some(*media)
+    }
+}
+
 struct GuessLine {
     name: String,
     scientific_name: String,
@@ -129,10 +135,9 @@ struct Told {
 /// The page with the next question.
 pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
     let made = async {
-        only(&who, Role::Label)?;
         let (task, cards, classes, progress) = cards(&app, &who, &asked, 1).await?;
         let frame = Frame::new("Review", &who);
-        Ok(page(&Review { frame, task, tasks: app.teaching.tasks.clone(), progress, classes, cards }))
+        Ok(page(&Review { frame, task, tasks: app.teach.tasks.clone(), progress, classes, cards }))
     };
     made.await.unwrap_or_else(|it: Response| it)
 }
@@ -140,7 +145,6 @@ pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query
 /// The next questions, for the script: what is shown of them is made by the same templates.
 pub(super) async fn more(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
     let made = async {
-        only(&who, Role::Label)?;
         let n = asked.n.unwrap_or(1).clamp(1, MAX_AHEAD);
         let (_, cards, classes, progress) = cards(&app, &who, &asked, n).await?;
         Ok(page(&Cards { frame: Frame::new("Review", &who), progress, classes, cards }))
@@ -156,10 +160,7 @@ pub(super) async fn answer(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let fields = Fields(fields);
-    let done = async {
-        only(&who, Role::Label)?;
-        said::take_down(&app, &who, &fields).await
-    };
+    let done = async { said::take_down(&app, &who, &fields).await };
     match done.await {
         Ok(Ok(_)) => next(&app, &headers, &fields, None).await,
         Ok(Err((status, why))) => refused(&who, &headers, &fields, status, why),
@@ -176,7 +177,6 @@ pub(super) async fn skip(
 ) -> Response {
     let fields = Fields(fields);
     let done = async {
-        only(&who, Role::Label)?;
         match fields.id("question") {
             Ok(Some(question)) => {
                 let (store, name) = (app.store.clone(), who.name.clone());
@@ -202,7 +202,6 @@ pub(super) async fn undo(
 ) -> Response {
     let fields = Fields(fields);
     let done = async {
-        only(&who, Role::Label)?;
         let task = match said::task(&app, fields.get("task")) {
             Ok(it) => it,
             Err((status, why)) => return Ok(Err((status, why))),
@@ -262,7 +261,7 @@ async fn cards(app: &App, who: &Who, asked: &Asked, n: usize) -> Result<Made, Re
     let task = said::task(app, &asked.task).map_err(|(status, why)| not_done(who, status, why, "/review"))?;
     let (named, offered) = said::offered(app, &task).await?;
     let names: Arc<[Offered]> = offered.into();
-    let (of, name, lease_secs) = (task.clone(), who.name.clone(), app.teaching.lease_secs);
+    let (of, name, lease_secs) = (task.clone(), who.name.clone(), app.lease_secs);
     let (id, media) = (asked.question, asked.media);
     let maker = Maker { app: app.clone(), names, media, sees_people: who.sees_people() };
     let (cards, state) = on_disk(app, move || {
@@ -348,16 +347,16 @@ impl Maker {
 
     /// What the head that serves holds possible, and where it cannot say so the event's own answer.
     fn guesses(&self, stored: &StoredEvent, task: &str) -> Result<Vec<GuessLine>, StoreError> {
-        let teaching = &self.app.teaching;
-        let heads = teaching.heads.load();
-        let identity = teaching.contracts.first.identity();
-        let second = teaching.contracts.second.as_ref().map(|it| it.identity());
+        let app = &self.app;
+        let heads = app.heads.load();
+        let identity = app.contracts.first.identity();
+        let second = app.contracts.second.as_ref().map(|it| it.identity());
         let mut guesses = Vec::new();
         if let Some(head) = heads.iter().find(|it| &*it.generation().task == task) {
             let views = self.app.store.past_views(stored.event.id, (&identity, second.as_deref()))?;
             let possible = ranked(head, &views, N_GUESSES);
             guesses.extend(possible.into_iter().filter(|it| it.probability >= MIN_SHOWN).map(|it| {
-                let scientific = teaching.contracts.taxonomy.scientific_name(&it.class.name);
+                let scientific = app.contracts.taxonomy.scientific_name(&it.class.name);
                 line(&it.class.name, &scientific, it.probability)
             }));
         }

@@ -4,13 +4,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::middleware::{from_fn_with_state, self};
+use axum::middleware::{self, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::refused::Refused;
 use super::who::Role::{self, Administer, Label, Look};
-use super::{App, MAX_BODY_BYTES, alive, api, guard, login, metrics_text, page, ready};
+use super::{
+    App, MAX_BODY_BYTES, alive, api, event, gallery, guard, history, login, metrics_text, page, progress, ready, review,
+};
 
 /// A path, and who may ask for it by which method.
 pub(super) struct Route {
@@ -28,11 +30,25 @@ pub(super) fn routes() -> Vec<Route> {
         get(None, "/readyz", ready),
         get(None, "/style.css", page::style),
         get(None, "/live.js", page::script),
+        get(None, "/review.js", page::review_script),
         get(None, "/eyes.svg", page::logo),
         get(None, "/login", login::form),
         post(None, "/login", login::log_in),
         post(None, "/logout", login::log_out),
         get(Some(Look), "/", page::live),
+        get(Some(Label), "/review", review::review),
+        get(Some(Label), "/review/cards", review::more),
+        post(Some(Label), "/review/answer", review::answer),
+        post(Some(Label), "/review/skip", review::skip),
+        post(Some(Label), "/review/undo", review::undo),
+        get(Some(Look), "/events/{id}", event::event),
+        post(Some(Label), "/events/{id}/label", event::label),
+        get(Some(Look), "/gallery", gallery::gallery),
+        post(Some(Label), "/gallery/label", gallery::label),
+        get(Some(Look), "/progress", progress::progress),
+        get(Some(Look), "/history", history::history),
+        post(Some(Administer), "/history/promote", history::promote),
+        post(Some(Administer), "/history/rollback", history::roll_back),
         get(Some(Look), "/metrics", metrics_text),
         get(Some(Look), "/media/{id}", api::media::media),
         get(Some(Look), "/api/v1/openapi.json", api::openapi),

@@ -1,6 +1,7 @@
 //! What somebody says in a form: the fields, what is understood of them, and taking it down.
 
 use axum::http::StatusCode;
+use axum::response::Response;
 use uuid::Uuid;
 
 use super::App;
@@ -8,8 +9,7 @@ use super::api::on_disk;
 use super::names::{self, Offered};
 use super::who::Who;
 use crate::infer::head::BLANK;
-use crate::observe::store::{Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Question, Sex, Species};
-use axum::response::Response;
+use crate::observe::store::{Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Sex, Species};
 
 /// Species of one answer, at most.
 const MAX_SPECIES: usize = 10;
@@ -114,7 +114,7 @@ fn invalid(why: String) -> NotTaken {
 
 /// The task that a form or query names, or else the first.
 pub(super) fn task(app: &App, named: &str) -> Result<String, NotTaken> {
-    match app.teaching.tasks.iter().find(|it| named.is_empty() || *it == named) {
+    match app.teach.tasks.iter().find(|it| named.is_empty() || *it == named) {
         Some(it) => Ok(it.clone()),
         None => Err((StatusCode::NOT_FOUND, format!("no task is called {named:?} here"))),
     }
@@ -124,7 +124,7 @@ pub(super) fn task(app: &App, named: &str) -> Result<String, NotTaken> {
 pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<String>, Vec<Offered>), Response> {
     let (store, of) = (app.store.clone(), task.to_owned());
     let named = on_disk(app, move || store.classes_named(&of, names::MAX_BUTTONS)).await?;
-    let offered = names::offered(&named, &app.teaching.names, &app.teaching.contracts.taxonomy);
+    let offered = names::offered(&named, &app.names, &app.contracts.taxonomy);
     Ok((named, offered))
 }
 
@@ -154,9 +154,7 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
                 let answer = Answer { event, frame, task, labeller, species, verified: false, key, question };
                 store.answer(&answer).map(drop)
             }
-            (None, Some(question)) => {
-                store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(drop)
-            }
+            (None, Some(question)) => store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(drop),
             (None, None) => return Ok(Err(invalid("of what? Neither an event nor a question is named".into()))),
         };
         match given {
@@ -166,11 +164,6 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
         }
     });
     Ok(given.await?.map(|()| said))
-}
-
-/// Whether a question is of this event or moment, and still open: what was asked of anybody else is nobody's.
-pub(super) fn subject(question: &Question) -> Option<Uuid> {
-    question.event.or(question.moment)
 }
 
 #[cfg(test)]

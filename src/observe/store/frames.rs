@@ -39,7 +39,8 @@ impl Reader {
                        WHERE event = ?1 AND file IS NOT NULL AND view <> 'empty' ORDER BY captured_us, score DESC, id";
             let mut statement = db.prepare_cached(sql)?;
             let rows = statement.query_map([event.as_bytes()], |row| {
-                let frame = KeptFrame { at: words::time(row, 0)?, modality: words::parse(row, 1)?, whole: None, crop: None };
+                let frame =
+                    KeptFrame { at: words::time(row, 0)?, modality: words::parse(row, 1)?, whole: None, crop: None };
                 Ok((frame, words::parse::<View>(row, 2)?, words::uuid(row, 3)?))
             })?;
             let mut frames: Vec<KeptFrame> = Vec::new();

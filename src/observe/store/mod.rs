@@ -71,8 +71,8 @@ pub use questions::{Check, Filling, NewQuestion, Question, QueueState, Why};
 pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
-pub use tally::{ClassTally, PersonTally};
 pub(crate) use skipped::WRITE;
+pub use tally::{ClassTally, PersonTally};
 pub use waiting::{LabelCounts, Service};
 
 /// The database, below the state folder.
