@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod bad_input;
+mod browser;
 mod callers;
 mod cameras;
 mod classify;
@@ -15,6 +16,7 @@ mod load;
 mod people;
 mod reserve;
 mod retrain;
+mod review;
 mod shadow;
 mod tasks;
 mod teach;
