@@ -95,7 +95,11 @@ fn list(generations: &Generations) -> anyhow::Result<String> {
         let _ = match it.created {
             Some(created) => {
                 let created = created.strftime("%Y-%m-%d %H:%M:%S");
-                writeln!(text, "{number:>4}  {does:<6}  {created:<20}  {:>6}  {:<11}  {}", it.events, it.decision, it.reason)
+                writeln!(
+                    text,
+                    "{number:>4}  {does:<6}  {created:<20}  {:>6}  {:<11}  {}",
+                    it.events, it.decision, it.reason
+                )
             }
             None if number == 0 => {
                 writeln!(text, "{number:>4}  {does:<6}  {:<20}  {:>6}  {:<11}  why", "", "", it.decision)

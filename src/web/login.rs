@@ -134,7 +134,9 @@ mod tests {
         for own in ["/", "/review?task=species", "/a//b"] {
             assert_eq!(own_path(own), own);
         }
-        for other in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "review", "/ü"] {
+        for other in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "review", "/ü"]
+        {
             assert_eq!(own_path(other), "/", "{other}");
         }
     }

@@ -75,6 +75,8 @@ struct App {
     proxies: Arc<[IpAddr]>,
     /// Tasks, and what is protected.
     teach: Arc<TeachConfig>,
+    /// How long a question is on loan.
+    lease_secs: f64,
     /// Where the generations are.
     state_dir: Arc<Path>,
 }
@@ -94,6 +96,7 @@ impl App {
             slowed: Arc::default(),
             proxies: config.web.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
             teach: Arc::new(config.teach.clone()),
+            lease_secs: 600.0,
             state_dir: config.state.dir.as_path().into(),
         }
     }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::middleware::{from_fn_with_state, self};
+use axum::middleware::{self, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
@@ -14,6 +14,7 @@ use super::{App, MAX_BODY_BYTES, alive, api, guard, login, metrics_text, page, r
 
 /// A path, and who may ask for it by which method.
 pub(super) struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handler has it too; tests hold it against the document"))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// None: anybody who comes by a name of ours.

@@ -28,7 +28,8 @@ struct Wrong {
 
 impl Wrong {
     fn wait(&self) -> Duration {
-        let doubled = self.times.checked_sub(FREE).map(|it| FIRST.saturating_mul(1_u32.checked_shl(it).unwrap_or(u32::MAX)));
+        let doubled =
+            self.times.checked_sub(FREE).map(|it| FIRST.saturating_mul(1_u32.checked_shl(it).unwrap_or(u32::MAX)));
         doubled.map_or(Duration::ZERO, |it| it.min(LONGEST))
     }
 }

@@ -56,7 +56,8 @@ impl Reader {
             );
             let (before, event) = (before.unwrap_or(Uuid::max()), event.as_ref().map(Uuid::as_bytes));
             let values = params![before.as_bytes(), words::count(limit as u64), labeller, event];
-            let answers = db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let answers =
+                db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
             answers.into_iter().map(|it| Ok(Answered { species: species(db, it.id)?, ..it })).collect()
         })
     }

@@ -56,8 +56,7 @@ impl Reader {
         );
         let (not_of, before) = (array(&wanted.not_of), before.unwrap_or(Uuid::max()));
         self.read(|db| {
-            let values =
-                params![before.as_bytes(), not_of, wanted.class, wanted.camera, words::count(limit as u64)];
+            let values = params![before.as_bytes(), not_of, wanted.class, wanted.camera, words::count(limit as u64)];
             let ids = db
                 .prepare_cached(&sql)?
                 .query_map(values, |row| words::uuid(row, 0))?
