@@ -163,15 +163,17 @@ impl Layers {
 impl Layers {
     /// A value of a plain section, and where it stands.
     pub(super) fn of_section(&self, section: &str, key: &str) -> (Option<&Value>, Origin) {
-        let table = |it: &Table| it.get(section).and_then(Item::as_table_like).and_then(|it| it.get_key_value(key));
-        if let Some((_, item)) = self.environment.get(section).and_then(|it| it.as_table_like()?.get_key_value(key)) {
+        fn find<'a>(table: &'a Table, section: &str, key: &str) -> Option<(&'a toml_edit::Key, &'a Item)> {
+            table.get(section)?.as_table_like()?.get_key_value(key)
+        }
+        if let Some((_, item)) = find(&self.environment, section, key) {
             let variable = format!("EYESHINE__{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase());
             return (item.as_value(), Origin::Environment(variable));
         }
-        if let Some((found, item)) = table(&self.file.document) {
+        if let Some((found, item)) = find(&self.file.document, section, key) {
             return (item.as_value(), Origin::File(found.span()));
         }
-        (table(&self.default).and_then(|it| it.1.as_value()), Origin::Default)
+        (find(&self.default, section, key).and_then(|it| it.1.as_value()), Origin::Default)
     }
 
     /// A problem of a value that stands there.

@@ -84,7 +84,9 @@ impl fmt::Debug for Token {
 /// Reads what a person logs in with, or says of which key what is wrong.
 pub(super) fn token(file: &str, variable: &str, environment: &Environment) -> Result<Token, (&'static str, String)> {
     let (key, text) = match (file, variable) {
-        ("", "") => return Err(("name", "this person has neither token_file nor token_env: one must hold the token".into())),
+        ("", "") => {
+            return Err(("name", "this person has neither token_file nor token_env: one must hold the token".into()));
+        }
         (file, "") => {
             let path = environment.credential(file.as_ref());
             let read = std::fs::read_to_string(&path);

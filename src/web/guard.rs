@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -163,8 +163,9 @@ async fn with_csrf(who: &Who, request: Request) -> Result<Request, Response> {
     }
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Refused::too_large().into_response())?;
-    match serde_urlencoded::from_bytes::<Field>(&body) {
-        Ok(it) if persons::same(&it.csrf, who.csrf()) => Ok(Request::from_parts(parts, Body::from(body))),
+    let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    match Form::<Field>::from_request(copy, &()).await {
+        Ok(Form(it)) if persons::same(&it.csrf, who.csrf()) => Ok(Request::from_parts(parts, Body::from(body))),
         _ => Err(refused()),
     }
 }

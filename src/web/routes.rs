@@ -16,6 +16,7 @@ use super::{
 
 /// A path, and who may ask for it by which method.
 pub(super) struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handler has it too; tests hold it against the document"))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// None: anybody who comes by a name of ours.

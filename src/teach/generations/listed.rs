@@ -82,9 +82,7 @@ impl Generations {
             (None, None, Some(it)) => {
                 ("shadow".into(), format!("{} live events so far, {} called the same", it.events, it.agreed))
             }
-            (None, None, None) => {
-                (format!("{:?}", manifest.verdict.decision).to_lowercase(), manifest.verdict.reason)
-            }
+            (None, None, None) => (format!("{:?}", manifest.verdict.decision).to_lowercase(), manifest.verdict.reason),
         };
         let (created, events) = (Some(manifest.created), manifest.events.len());
         Listed { number, does, created, events, held_out: manifest.held_out, decision, reason }

@@ -38,8 +38,7 @@ pub(in crate::web) async fn events(State(app): State<App>, who: Who, Asked(windo
         Ok(limit) => limit,
         Err(refused) => return refused.into_response(),
     };
-    let mut wanted =
-        Wanted { people: window.people, class: window.class, camera: window.camera, not_of: Vec::new() };
+    let mut wanted = Wanted { people: window.people, class: window.class, camera: window.camera, not_of: Vec::new() };
     if wanted.camera.is_some() && !who.sees_places() {
         // To ask by camera is to ask where.
         wanted.not_of.clone_from(&app.teach.protected);

@@ -211,7 +211,8 @@ pub(super) fn refused(error: AnswerError) -> Refused {
 
 impl LabelView {
     fn of(it: Answered) -> LabelView {
-        let said = |it: Species| SpeciesSaid { class: it.class, count: it.count, sex: it.sex, life_stage: it.life_stage };
+        let said =
+            |it: Species| SpeciesSaid { class: it.class, count: it.count, sex: it.sex, life_stage: it.life_stage };
         LabelView {
             id: it.id,
             event: it.event,

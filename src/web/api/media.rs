@@ -9,7 +9,7 @@ use super::on_disk;
 use crate::observe::store::Shown;
 use crate::web::App;
 use crate::web::refused::{Named, Refused};
-use crate::web::who::Who;
+use crate::web::who::{Role, Who};
 
 /// What a camera shows now.
 pub(in crate::web) async fn picture(State(app): State<App>, who: Who, Named(name): Named<String>) -> Response {
@@ -27,12 +27,21 @@ pub(in crate::web) async fn picture(State(app): State<App>, who: Who, Named(name
 
 /// A picture of an event, or of a still moment.
 pub(in crate::web) async fn media(State(app): State<App>, who: Who, Named(id): Named<Uuid>) -> Response {
-    let (store, sees_people) = (app.store.clone(), who.sees_people());
-    // A file that is gone was deleted since, to make room.
-    let read = move || match store.shown(id, sees_people)? {
-        Shown::At(path) => Ok(Some(std::fs::read(path).ok())),
-        Shown::Hidden => Ok(None),
-        Shown::Missing => Ok(Some(None)),
+    let store = app.store.clone();
+    let read = move || {
+        let shown = match store.shown_to(id, who.sees_people())? {
+            // Nobody has looked yet whether people are in a still moment: whoever labels is asked just that.
+            Shown::Hidden if who.may(Role::Label) && store.moment(id)?.is_some_and(|it| it.people_said.is_none()) => {
+                store.shown_to(id, true)?
+            }
+            shown => shown,
+        };
+        // A file that is gone was deleted since, to make room.
+        Ok(match shown {
+            Shown::At(path) => Some(std::fs::read(path).ok()),
+            Shown::Hidden => None,
+            Shown::Missing => Some(None),
+        })
     };
     match on_disk(&app, read).await {
         Ok(Some(Some(jpeg))) => {
