@@ -316,7 +316,12 @@ impl Maker {
             answer,
         };
         if let Some(moment) = question.moment {
-            let alt = "The moment that is asked about".into();
+            if let Some(it) = store.moment(moment)? {
+                card.camera = it.camera;
+                card.infrared = it.modality == Modality::Infrared;
+                card.time = Moment::of(it.captured_at, "UTC", now);
+            }
+            let alt = format!("{}, {}", card.camera, card.time.short);
             card.picture = Some(Shown { src: format!("/media/{moment}"), alt });
         }
         let Some(stored) = question.event.map(|it| store.event(it)).transpose()?.flatten() else { return Ok(card) };
