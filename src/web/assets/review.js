@@ -1,7 +1,7 @@
 // Answers by keys, one picture after the other. The forms of the page do the same without this; here they are sent in the
 // background, in their order and each until it is acknowledged, while the next question, fetched before, is shown at once.
 "use strict";
-const AHEAD = 4;
+const AHEAD = 6;
 const MAX_WAIT_MS = 15000;
 const WAITING = "eyeshine.waiting";
 const KEYS_ON = "eyeshine.keys";
@@ -40,17 +40,19 @@ function show(index) {
   shown = Math.max(0, Math.min(index, cards.length - 1));
   const card = cards[shown];
   if (card) place.replaceChildren(card);
-  else if (!at("none")) {
+  else {
+    // The last word only once every answer has arrived, and there is none that these made way for.
+    const over = !fetching && !waiting.length;
     const none = document.createElement("p");
-    none.id = "none";
+    none.id = over ? "none" : "fetching";
     none.className = "none";
     none.tabIndex = -1;
-    none.textContent = "Nothing to ask just now: new questions are chosen as events come in.";
+    none.textContent = over ? "Nothing to ask just now: new questions are chosen as events come in." : "Fetching the next question";
     place.replaceChildren(none);
   }
   at("choose").hidden = !card;
   // Enter is not to press the button that was pressed last.
-  (card ? card.querySelector("h2") : at("none")).focus({ preventScroll: true });
+  (card ? card.querySelector("h2") : place.firstChild).focus({ preventScroll: true });
   cards.slice(shown + 1).forEach(prefetch);
 }
 
@@ -65,6 +67,7 @@ function prefetch(card) {
 
 // Fetches further questions, and what the buttons are now.
 let fetching = null;
+let refillAgain = false;
 async function more(question) {
   const asked = question ? `question=${question}` : `n=${AHEAD + waiting.length}`;
   const answer = await fetch(`/review/cards?task=${encodeURIComponent(task)}&${asked}`, { cache: "no-store" });
@@ -79,17 +82,28 @@ async function more(question) {
 }
 
 function refill() {
-  if (fetching || cards.length >= AHEAD) return;
+  if (cards.length >= AHEAD) return;
+  if (fetching) {
+    refillAgain = true;
+    return;
+  }
   fetching = more()
     .then((fresh) => {
       const none = cards.length === 0;
       cards.push(...fresh);
-      if (none && cards.length) show(0);
+      fetching = null;
+      if (none) show(0);
       else cards.slice(shown + 1).forEach(prefetch);
     })
     // The next answer that is acknowledged asks again.
     .catch(() => {})
-    .finally(() => (fetching = null));
+    .finally(() => {
+      fetching = null;
+      if (refillAgain) {
+        refillAgain = false;
+        refill();
+      }
+    });
 }
 
 function wait(ms) {
@@ -271,7 +285,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Enter" && from.closest("a, button, summary, input")) return;
   else {
     const button = [...document.querySelectorAll("main [data-key]")].find((it) => it.dataset.key === event.key);
-    if (!button || !button.checkVisibility()) return;
+    if (!button?.form || !button.checkVisibility()) return;
     // One press is one answer, however long it lasts.
     if (!event.repeat) submit(button.form, button);
   }
@@ -282,7 +296,9 @@ addEventListener("beforeunload", (event) => {
   if (waiting.length) event.preventDefault();
 });
 
-cards.forEach((it) => done.delete(it.dataset.question));
+// What was answered before the page was loaded anew is on its way.
+cards = cards.filter((it) => !done.has(it.dataset.question));
+if (!cards.length && waiting.length) show(0);
 saving();
 if (waiting.length) send();
 refill();
