@@ -11,15 +11,16 @@ use sd_notify::NotifyState;
 
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, PeoplePictures};
 use crate::infer::heads::Heads;
 use crate::infer::models::{Contracts, Models};
 use crate::metrics::Metrics;
+use crate::observe::moments;
 use crate::observe::publish::Sink;
 use crate::observe::record::spawn_recorder;
 use crate::observe::stdout::Stdout;
 use crate::observe::store::Store;
-use crate::pipeline::{House, Pipeline};
+use crate::pipeline::{House, Moments, Pipeline};
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
@@ -82,7 +83,15 @@ pub fn run(
     }
     let identity: Arc<str> = models.contract.identity().into();
     let (kept, counters) = (store.clone(), Arc::clone(&metrics));
-    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, |updates| {
+    let (drawn_in, drawn) = bounded(moments::WAITING);
+    let (ask, quality) = (&config.ask, config.store.jpeg_quality);
+    let cap = (ask.still_moments_kept, quality);
+    let keeper =
+        moments::spawn(drawn, store.clone(), &config.cameras, cap, Arc::clone(&metrics)).context("no thread")?;
+    // Of these nobody knows whether people are in them.
+    let keeps = config.people.pictures != PeoplePictures::Discard;
+    let drawn = keeps.then_some(Moments { output: drawn_in, per_day: ask.still_moments_per_day });
+    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, drawn, |updates| {
         spawn_recorder(updates, kept, sinks, identity, counters)
     })?;
     say_what_runs(&metrics, &models);
@@ -109,6 +118,7 @@ pub fn run(
     drop(following);
     let _ = (follower.join(), retrainer.join(), shadows.join());
     pipeline.drain();
+    let _ = keeper.join();
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));
     balance(config, &metrics);
