@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::bounded;
 use sd_notify::NotifyState;
 
+use crate::ask::asker::Asker;
+use crate::ask::fill::Filler;
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, PeoplePictures};
@@ -67,6 +69,8 @@ pub fn run(
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
     let retrainer =
         retrainer.migrating(if config.models.next == config.models.featurizer { "" } else { &config.models.next });
+    let filler = Filler::new(config, &contracts, store.clone(), Arc::clone(&clock));
+    let asker = Asker::new(filler, &config.teach.tasks, Arc::clone(&clock), Arc::clone(&metrics));
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let (dir, identity) = (&config.state.dir, models.contract.identity());
     for task in &config.teach.tasks {
@@ -98,7 +102,8 @@ pub fn run(
     let (following, running) = bounded(0);
     let follower = follower.spawn(running.clone()).context("no thread")?;
     let retrainer = retrainer.spawn(running.clone()).context("no thread")?;
-    let shadows = shadows.spawn(running).context("no thread")?;
+    let shadows = shadows.spawn(running.clone()).context("no thread")?;
+    let asker = asker.spawn(running).context("no thread")?;
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
     let shown = web::Shown {
         metrics: Arc::clone(&metrics),
@@ -117,6 +122,8 @@ pub fn run(
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     drop(following);
     let _ = (follower.join(), retrainer.join(), shadows.join());
+    // Choosing questions may take longer than there is time. It ends with the process: what it writes is whole, or not there.
+    drop(asker);
     pipeline.drain();
     let _ = keeper.join();
     drop(in_time);

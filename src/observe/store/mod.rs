@@ -4,6 +4,7 @@
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
 mod answers;
+mod askable;
 mod deployment;
 mod erase;
 mod error;
@@ -48,6 +49,7 @@ use crate::observe::media::MediaFolder;
 use deployment::Deployment;
 
 pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
+pub use askable::{Labelling, Still};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use import::{Imported, ImportedEvent, ImportedFrame};
