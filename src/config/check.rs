@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::keys::{self, Key};
 use super::load::Overrides;
 use super::persons;
+use super::shares;
 use super::taxa;
 
 /// One thing that a person must edit.
@@ -126,6 +127,7 @@ impl Layers {
         problems.extend(overrides.problems());
         cameras::check(self, overrides, environment, &mut problems);
         persons::check(self, overrides, environment, &mut problems);
+        shares::check(self, &mut problems);
         // Stable: what has no line comes last, in the order it was found.
         problems.sort_by_key(|it| it.line.unwrap_or(usize::MAX));
         let mut seen: Vec<Problem> = Vec::new();

@@ -130,6 +130,7 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         cameras,
         novelty: section(&mut merged, "novelty")?,
         teach: section(&mut merged, "teach")?,
+        ask: section(&mut merged, "ask")?,
         events: section(&mut merged, "events")?,
         people: section(&mut merged, "people")?,
         store: section(&mut merged, "store")?,

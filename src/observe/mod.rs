@@ -12,6 +12,7 @@ mod backlog;
 pub mod record;
 
 pub mod media;
+pub mod moments;
 pub mod store;
 
 pub mod ranked;

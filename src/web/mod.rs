@@ -119,7 +119,7 @@ impl App {
             slowed: Arc::default(),
             proxies: config.web.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
             teach: Arc::new(config.teach.clone()),
-            lease_secs: 600.0,
+            lease_secs: config.ask.lease_secs,
             state_dir: config.state.dir.as_path().into(),
             heads: shown.heads,
             names: names::known(&shown.contracts).into(),

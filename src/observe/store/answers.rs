@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Store, StoreError, words};
+use crate::metrics::UNASKED;
 
 /// A frame may be named by a time that is off by so much.
 const NEAR: SignedDuration = SignedDuration::from_secs(1);
@@ -184,7 +185,9 @@ impl Store {
     /// returns; with a key that the same person has used before nothing is changed, and what was given then is given again.
     pub fn answer(&self, answer: &Answer) -> Result<Given, AnswerError> {
         check_key(answer.key.as_deref())?;
-        self.in_transaction(|tx| {
+        let mut why = None;
+        let given = self.in_transaction(|tx| {
+            why = super::questions::why(tx, answer.question)?;
             if let Some(given) = given_before(tx, &answer.labeller, answer.key.as_deref())? {
                 return Ok(Ok(given));
             }
@@ -222,6 +225,19 @@ impl Store {
             )?;
             let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
             Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
+        });
+        self.count_answer(given, why.as_deref())
+    }
+
+    /// Counts what was taken down now.
+    pub(super) fn count_answer(
+        &self,
+        given: Result<Given, AnswerError>,
+        why: Option<&str>,
+    ) -> Result<Given, AnswerError> {
+        given.inspect(|it| {
+            let why = why.unwrap_or(UNASKED);
+            self.shared.metrics.asking.answers.with_label_values(&[why]).inc_by(u64::from(!it.again));
         })
     }
 

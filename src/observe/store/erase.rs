@@ -27,8 +27,9 @@ const UNFINISHED: &str = "erase.unfinished";
 /// Events erased in one transaction: so long others wait.
 const BATCH: usize = 100;
 /// Of a still moment: it is `?1`, or it was taken while that event went on, at its camera.
-const AT_AN_EVENT_OR_ITSELF: &str = "id = ?1 OR EXISTS (SELECT 1 FROM events e
-    WHERE e.id = ?1 AND e.camera = moments.camera AND moments.captured_us BETWEEN e.start_us AND e.end_us)";
+const AT_AN_EVENT_OR_ITSELF: &str = "id = ?1 OR (camera = (SELECT e.camera FROM events e WHERE e.id = ?1)
+    AND captured_us >= (SELECT e.start_us FROM events e WHERE e.id = ?1)
+    AND captured_us <= (SELECT e.end_us FROM events e WHERE e.id = ?1))";
 /// How long others may keep the database or its log.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Beside a daemon, a stray picture that is younger may be one that is just being saved.

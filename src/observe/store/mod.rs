@@ -5,6 +5,7 @@
 
 mod answered;
 mod answers;
+mod askable;
 mod deployment;
 mod erase;
 mod error;
@@ -54,6 +55,7 @@ use deployment::Deployment;
 
 pub use answered::Answered;
 pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
+pub use askable::{Labelling, Still};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
 pub use found::Wanted;

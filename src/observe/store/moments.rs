@@ -11,7 +11,7 @@ use crate::domain::{CameraName, Modality};
 use crate::observe::media::MediaFolder;
 
 use super::answers::{append_labels, check_key, texts};
-use super::{AnswerError, Given, Reader, Shared, Species, Store, StoreError, Writer, erase, skipped, tidy, words};
+use super::{AnswerError, Given, Reader, Shared, Species, Store, StoreError, Why, Writer, erase, skipped, tidy, words};
 
 /// A still moment on its way to the disk.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Store {
     /// and key again change nothing.
     pub fn answer_moment(&self, answer: &MomentAnswer) -> Result<Given, AnswerError> {
         check_key(answer.key.as_deref())?;
-        self.in_transaction(|tx| {
+        let given = self.in_transaction(|tx| {
             if let Some(given) = given_before(tx, answer)? {
                 return Ok(Ok(given));
             }
@@ -131,7 +131,8 @@ impl Store {
             ])?;
             append_labels(tx, "moment_labels", id, &answer.species)?;
             Ok(Ok(Given { id, again: false, frame: Some(captured_at), superseded, suggested: None }))
-        })
+        });
+        self.count_answer(given, Some(Why::Still.as_str()))
     }
 }
 

@@ -340,6 +340,13 @@ fn question(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Question>> {
     db.prepare_cached(&sql)?.query_row([id.as_bytes()], read).optional()
 }
 
+/// Why a question was asked, as a metric has it.
+pub(super) fn why(db: &Connection, id: Option<Uuid>) -> rusqlite::Result<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let sql = "SELECT why FROM questions WHERE id = ?1";
+    db.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0)).optional()
+}
+
 /// Whether it is a question with the guess hidden.
 pub(super) fn is_blind(db: &Connection, id: Uuid) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM questions WHERE id = ?1 AND blind = 1")?.exists([id.as_bytes()])
