@@ -157,3 +157,6 @@ impl Filler {
         asks.into_iter().map(question).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
