@@ -8,6 +8,16 @@
 //! All of it is a function of the pool and a seed. The random share is drawn first, of all that happened, so that what is
 //! asked for other reasons leaves the estimate honest.
 
+mod herding;
+mod places;
+mod random;
+mod unknowns;
+
 pub mod pool;
+pub mod suspects;
+
+mod plan;
 
 pub mod estimate;
+
+pub use plan::plan;
