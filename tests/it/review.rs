@@ -259,8 +259,8 @@ fn frames_scope_and_the_switch_of_the_keys_work_by_the_keyboard() {
     let whole = browser.text(big);
     assert_ne!(first, whole);
     browser.press("ArrowRight");
-    let next = browser.text(big);
-    assert!(next != first && next != whole);
+    let other = browser.text(big);
+    assert!(other != first && other != whole);
     browser.press("ArrowLeft");
     assert_eq!(browser.text(big), whole);
     let (question, event) = shown(&mut browser);
