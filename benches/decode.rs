@@ -113,7 +113,7 @@ fn watch(camera: &CameraConfig) -> anyhow::Result<f64> {
     let before = processor_secs()?.own;
     let (frames_in, frames) = frame_channel(2);
     let watching = camera::spawn(camera, Pace::AsFastAsPossible, frames_in, &house)?;
-    let gate = gate::spawn(camera, frames, lanes.lane(Arc::clone(&camera.name)), watching.is_live())?;
+    let gate = gate::spawn(camera, frames, lanes.lane(Arc::clone(&camera.name)), watching.is_live(), None)?;
     drop(lanes);
     watching.wait();
     for stage in [watching.stop(), gate] {

@@ -7,13 +7,13 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # To build: a linker and C compiler (SQLite), GStreamer's headers. To run: GStreamer's plugins, TLS for rtsps and https.
-# To simulate: photographs of animals. To test: self-signed certificates (openssl). To make the models: Python with venv, and flock.
+# To simulate: photographs of animals. To test: self-signed certificates (openssl), a browser. To make the models: Python with venv, and flock.
 packages=(
   gcc libc6-dev pkg-config
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav glib-networking
-  tuxpaint-stamps-default openssl
+  tuxpaint-stamps-default openssl chromium
   python3 python3-venv util-linux
 )
 
@@ -42,3 +42,4 @@ fi
 say "Debian packages are there"
 
 bash models/make.sh
+sh scripts/axe.sh

@@ -5,17 +5,21 @@ pub mod check;
 pub mod environment;
 mod keys;
 pub mod load;
+mod persons;
+mod shares;
 mod taxa;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::CameraName;
+
+pub use persons::{PersonConfig, Role, Token};
 
 /// Layer 0, compiled in: every key with its unit, default and reason.
 pub const DEFAULT: &str = include_str!("../config/default.toml");
@@ -47,6 +51,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Learning.
     pub teach: TeachConfig,
+    /// What people are asked.
+    pub ask: AskConfig,
 }
 
 /// `[state]`.
@@ -110,6 +116,13 @@ pub struct WebConfig {
     pub listen: SocketAddr,
     /// Further host names.
     pub allowed_hosts: Vec<String>,
+    /// Proxies that speak TLS before us.
+    pub trusted_proxy: Vec<IpAddr>,
+    /// How long a login lasts.
+    pub session_hours: f64,
+    /// Every `[[web.person]]`; none: whoever is on this machine may do everything.
+    #[serde(default, rename = "person")]
+    pub persons: Vec<PersonConfig>,
 }
 
 /// `[output]`.
@@ -372,4 +385,28 @@ pub struct TeachConfig {
     pub shadow_events: u64,
     /// Generations of a task that are kept.
     pub keep_generations: usize,
+}
+
+/// `[ask]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskConfig {
+    /// Questions a day and task; 0: none.
+    pub questions_per_day: usize,
+    /// Of these, drawn at random of all events.
+    pub random_share: f64,
+    /// Of these, drawn at random of still moments.
+    pub still_share: f64,
+    /// Of these, at most, about what may be of a kind that was never taught.
+    pub unknown_share: f64,
+    /// Of these, at most, about answers that look wrong.
+    pub suspect_share: f64,
+    /// How far back events are asked about.
+    pub days: f64,
+    /// How long a question is lent to whoever opened it.
+    pub lease_secs: f64,
+    /// Still moments drawn of a camera a day, about; 0: none.
+    pub still_moments_per_day: f64,
+    /// Still moments kept, of all cameras.
+    pub still_moments_kept: usize,
 }

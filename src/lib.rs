@@ -7,6 +7,8 @@ pub mod infer;
 pub mod observe;
 pub mod teach;
 
+pub mod ask;
+
 pub mod pipeline;
 
 pub mod web;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use eyeshine::commands::ask::{AskArguments, ask_people};
 use eyeshine::commands::classify::{Format, classify};
 use eyeshine::commands::demo::{DemoArguments, demo};
 use eyeshine::commands::erase::{EraseArguments, erase_events};
@@ -113,6 +114,8 @@ enum Command {
     Rescore(RescoreArguments),
     /// Looks at all kept pictures with another featurizer, and fits heads on it: before the config names it.
     Migrate(MigrateArguments),
+    /// What people are asked today, and why.
+    Ask(AskArguments),
     /// Scores the head that serves on a table of labelled pictures; writes nothing.
     Eval(Asked),
     /// Erases events for good: pictures, vectors, labels, rows, and every head that was fitted on them.
@@ -200,6 +203,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Heads { task, ask } => heads(&config, &task, ask).map(|()| true)?,
         Command::Rescore(asked) => rescore_events(&config, &asked).map(|()| true)?,
         Command::Migrate(asked) => migrate_pictures(&config, &asked).map(|()| true)?,
+        Command::Ask(asked) => ask_people(&config, &asked).map(|()| true)?,
         Command::Eval(asked) => eval(&config, &file, &asked)?,
         Command::Erase(asked) => erase_events(&config, asked)?,
         Command::Run { .. } | Command::Demo { .. } | Command::CheckConfig => true,

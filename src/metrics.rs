@@ -1,5 +1,6 @@
 //! Every metric by name, in one place: typed handles over an owned Prometheus registry.
 
+mod asking;
 mod teaching;
 
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+pub use asking::Asking;
+pub(crate) use asking::UNASKED;
 pub use teaching::Teaching;
 
 /// Why a frame ended at the gate.
@@ -116,6 +119,8 @@ pub struct Metrics {
     pub events_open: IntGauge,
     /// `eyeshine_head_info{task,generation,featurizer}` = 1.
     pub head_info: IntGaugeVec,
+    /// Of questions, and of what people say.
+    pub asking: Asking,
     /// Of training, and of how heads do in service.
     pub teaching: Teaching,
     /// `eyeshine_build_info{version,onnxruntime,gstreamer}` = 1.
@@ -201,6 +206,7 @@ impl Metrics {
             events_people: counter(&r, "eyeshine_events_people_total", "Ended events that people may be in."),
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
+            asking: Asking::new(&r),
             teaching: Teaching::new(&r),
             build_info: gauges(&r, "eyeshine_build_info", "What runs.", &["version", "onnxruntime", "gstreamer"]),
             ready: gauge(&r, "eyeshine_ready", "1 once models are loaded and the store is writable."),

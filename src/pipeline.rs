@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::camera::{self, Camera};
 use crate::capture::gate;
+use crate::capture::gate::draws::{Draws, Moment};
 use crate::capture::intake::frame_channel;
 use crate::capture::source::Pace;
 use crate::clock::Clock;
@@ -50,6 +51,15 @@ pub struct House {
     pub heads: Arc<ArcSwap<Heads>>,
 }
 
+/// Where still moments go, and how many a camera are drawn a day.
+#[derive(Debug)]
+pub struct Moments {
+    /// Who keeps them.
+    pub output: Sender<Moment>,
+    /// About so many.
+    pub per_day: f64,
+}
+
 /// The running flow.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -69,12 +79,13 @@ impl Pipeline {
     /// Starts every stage, the last first, so that nothing is sent to a stage that is not there. Returns once the
     /// models are warm; cameras connect in their own time.
     ///
-    /// `record` starts the last stage: the store's recorder, or a printer where nothing is to be kept.
+    /// Where `moments` are kept the gates draw some. `record` starts the last stage: the store's recorder, or a printer where nothing is to be kept.
     pub fn start(
         config: &Config,
         house: &House,
         models: &Models,
         pace: Pace,
+        moments: Option<Moments>,
         record: impl FnOnce(Receiver<EventUpdate>) -> io::Result<JoinHandle<()>>,
     ) -> anyhow::Result<Pipeline> {
         let (lanes, looks) = queue::fair(config.featurizer.queue_frames, &house.metrics);
@@ -109,7 +120,9 @@ impl Pipeline {
         for it in &config.cameras {
             let (frames_in, frames) = frame_channel(FRAMES);
             let camera = camera::spawn(it, pace, frames_in, house)?;
-            gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live())?);
+            let drawn = moments.as_ref().filter(|to| to.per_day > 0.0);
+            let draws = drawn.map(|to| Draws::new(to.per_day, it.analysis_fps, rand::random(), to.output.clone()));
+            gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live(), draws)?);
             cameras.push(camera);
         }
         Ok(Pipeline { cameras, gates, pool, head, glance, glances, events, second, ending, recorder })

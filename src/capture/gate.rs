@@ -10,6 +10,7 @@
 //! first time what the same cell showed in them.
 
 pub mod burst;
+pub mod draws;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -21,6 +22,7 @@ use crossbeam_channel::Receiver;
 use fast_image_resize::Resizer;
 
 use crate::capture::background::Background;
+use crate::capture::gate::draws::Draws;
 use crate::capture::lattice::Lattice;
 use crate::capture::mask::{ClockFinder, Mask, Text};
 use crate::capture::picture::PictureError;
@@ -55,6 +57,8 @@ pub struct Gate {
     last_time_lapse: Option<Duration>,
     /// Nothing that was sent before is sent again.
     hurries: bool,
+    /// Of still moments, where such are kept.
+    draws: Option<Draws>,
 }
 
 /// What depends on the picture's size: all of it begins anew when the caps change.
@@ -102,7 +106,14 @@ impl Gate {
             light: 0,
             last_time_lapse: None,
             hurries: false,
+            draws: None,
         }
+    }
+
+    /// The same, which draws still moments.
+    pub fn drawing(mut self, draws: Option<Draws>) -> Gate {
+        self.draws = draws;
+        self
     }
 
     /// Whether the featurizer is behind: then what can wait is not sent.
@@ -112,10 +123,14 @@ impl Gate {
 
     /// Lets a frame through as a look, or settles its fate.
     pub fn judge(&mut self, frame: Frame) -> Option<Look> {
+        let drawn = self.draws.as_mut().and_then(|it| it.draw(frame.elapsed));
         match self.look(&frame) {
             Ok(Verdict::Through { method, motion, cells }) => Some(self.through(frame, method, motion, &cells)),
             Ok(Verdict::Ends(reason)) => {
                 frame.fate.gated(reason);
+                if let (Gated::Still, Some(probability), Some(draws)) = (reason, drawn, &self.draws) {
+                    draws.send(frame, self.modality, probability);
+                }
                 None
             }
             Err(error) => {
@@ -190,14 +205,15 @@ impl Gate {
 
 /// Runs the gate of a camera on a thread of its own until its camera is gone.
 ///
-/// Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
+/// `draws` are of still moments. Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
 pub fn spawn(
     config: &CameraConfig,
     frames: Receiver<Frame>,
     lane: LaneSender,
     live: bool,
+    draws: Option<Draws>,
 ) -> io::Result<JoinHandle<()>> {
-    let mut gate = Gate::new(config);
+    let mut gate = Gate::new(config).drawing(draws);
     let name: String = format!("gate-{}", config.name).chars().take(15).collect();
     thread::Builder::new().name(name).spawn(move || {
         for frame in frames {

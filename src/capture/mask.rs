@@ -32,6 +32,13 @@ impl Mask {
         n
     }
 
+    /// Blackens what is masked in a picture of its size.
+    pub fn paint(&self, image: &mut image::RgbImage) {
+        for (pixel, _) in image.pixels_mut().zip(&self.masked).filter(|(_, masked)| **masked) {
+            *pixel = image::Rgb([0; 3]);
+        }
+    }
+
     /// Adds the rows and columns of a burnt-in text.
     pub fn add(&mut self, text: &Text) {
         for y in text.top..text.bottom.min(self.height) {

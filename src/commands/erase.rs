@@ -95,7 +95,8 @@ fn listed(doomed: &[Doomed], n_unfinished: usize) -> String {
     }
     let mut text = String::new();
     for it in doomed.iter().take(MOST_LISTED) {
-        let _ = writeln!(text, "{}  {}  {}", it.id, it.start.strftime("%Y-%m-%d %H:%M:%SZ"), it.camera);
+        let still = if it.is_moment { "  still moment" } else { "" };
+        let _ = writeln!(text, "{}  {}  {}{still}", it.id, it.start.strftime("%Y-%m-%d %H:%M:%SZ"), it.camera);
     }
     if doomed.len() > MOST_LISTED {
         let _ = writeln!(text, "and {} more", doomed.len() - MOST_LISTED);
@@ -107,7 +108,10 @@ fn listed(doomed: &[Doomed], n_unfinished: usize) -> String {
 fn counted(doomed: &[Doomed], n_unfinished: usize) -> String {
     let sum = |of: fn(&Doomed) -> usize| doomed.iter().map(of).sum::<usize>();
     let (pictures, vectors, answers) = (sum(|it| it.pictures), sum(|it| it.vectors), sum(|it| it.answers));
-    let mut text = format!("{} events, {pictures} pictures, {vectors} vectors, {answers} labels", doomed.len());
+    let n_still = doomed.iter().filter(|it| it.is_moment).count();
+    let still = if n_still > 0 { format!(", {n_still} still moments") } else { String::new() };
+    let n_events = doomed.len() - n_still;
+    let mut text = format!("{n_events} events{still}, {pictures} pictures, {vectors} vectors, {answers} labels");
     if n_unfinished > 0 {
         let _ = write!(text, ", and what was left of {n_unfinished} events by an erasing that was cut short");
     }

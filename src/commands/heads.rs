@@ -10,7 +10,7 @@ use crate::commands::train::known;
 use crate::commands::unless_gone;
 use crate::config::Config;
 use crate::infer::models::Contracts;
-use crate::teach::generations::Generations;
+use crate::teach::generations::{Does, Generations};
 
 /// What is asked of the generations.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
@@ -80,58 +80,32 @@ fn serves(task: &str, number: u32) -> String {
 
 /// Its manifest, and how its trial as a shadow goes or went.
 fn show(generations: &Generations, number: u32) -> anyhow::Result<String> {
-    let mut shown = serde_json::to_value(generations.manifest(number)?).context("JSON")?;
-    let trial = match generations.shadowed(number)? {
-        Some(it) => Some(serde_json::to_value(it).context("JSON")?),
-        None => match generations.tally().filter(|it| it.generation == number) {
-            Some(it) => Some(serde_json::to_value(it).context("JSON")?),
-            None => None,
-        },
-    };
-    if let (Some(trial), Some(shown)) = (trial, shown.as_object_mut()) {
-        shown.insert("shadow".into(), trial);
-    }
-    Ok(serde_json::to_string_pretty(&shown).context("JSON")? + "\n")
+    Ok(serde_json::to_string_pretty(&generations.shown(number)?).context("JSON")? + "\n")
 }
 
 fn list(generations: &Generations) -> anyhow::Result<String> {
-    let current = generations.current()?;
-    let shadow = generations.shadow()?;
-    let mark = |number: u32| match number {
-        _ if number == current => "serves",
-        _ if Some(number) == shadow => "shadow",
-        _ => "",
-    };
-    let mut text = format!("{:>4}  {:<6}  {:<20}  {:>6}  {:<11}  why\n", 0, mark(0), "", "", "starter");
-    for number in generations.numbers()? {
-        match generations.manifest(number) {
-            Ok(it) => {
-                let created = it.created.strftime("%Y-%m-%d %H:%M:%S");
-                let rolled_back = generations.rolled_back(number).ok().flatten();
-                let shadowed = generations.shadowed(number).ok().flatten();
-                let tally = generations.tally().filter(|it| Some(number) == shadow && it.generation == number);
-                let (word, why) = match (rolled_back, shadowed, tally) {
-                    (Some(it), _, _) => ("rolled back".into(), it.reason),
-                    (None, Some(it), _) => {
-                        (if it.promoted { "promoted" } else { "refused" }.into(), format!("as a shadow: {}", it.reason))
-                    }
-                    (None, None, Some(it)) => {
-                        let why = format!("{} live events so far, {} called the same", it.events, it.agreed);
-                        ("shadow".into(), why)
-                    }
-                    _ => (format!("{:?}", it.verdict.decision).to_lowercase(), it.verdict.reason),
-                };
-                let _ = writeln!(
+    let mut text = String::new();
+    for it in generations.listed()? {
+        let does = match it.does {
+            Does::Serves => "serves",
+            Does::Shadow => "shadow",
+            Does::Rests => "",
+        };
+        let number = it.number;
+        let _ = match it.created {
+            Some(created) => {
+                let created = created.strftime("%Y-%m-%d %H:%M:%S");
+                writeln!(
                     text,
-                    "{number:>4}  {:<6}  {created:<20}  {:>6}  {word:<11}  {why}",
-                    mark(number),
-                    it.events.len(),
-                );
+                    "{number:>4}  {does:<6}  {created:<20}  {:>6}  {:<11}  {}",
+                    it.events, it.decision, it.reason
+                )
             }
-            Err(error) => {
-                let _ = writeln!(text, "{number:>4}  {:<6}  {error}", mark(number));
+            None if number == 0 => {
+                writeln!(text, "{number:>4}  {does:<6}  {:<20}  {:>6}  {:<11}  why", "", "", it.decision)
             }
-        }
+            None => writeln!(text, "{number:>4}  {does:<6}  {}", it.reason),
+        };
     }
     Ok(text)
 }

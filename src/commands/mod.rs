@@ -1,5 +1,6 @@
 //! The commands: one file each, a few lines over the library.
 
+pub mod ask;
 pub mod check_config;
 pub mod classify;
 pub mod demo;

@@ -30,7 +30,7 @@ pub(super) fn replay<T: Default + Send + 'static>(
     };
     let all = Arc::new(Mutex::new(T::default()));
     let kept = Arc::clone(&all);
-    let pipeline = Pipeline::start(&config, &house, models, Pace::AsFastAsPossible, |updates| {
+    let pipeline = Pipeline::start(&config, &house, models, Pace::AsFastAsPossible, None, |updates| {
         thread::Builder::new().name("collect".into()).spawn(move || {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             updates.into_iter().for_each(|it| add(&mut kept, it));

@@ -9,17 +9,20 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::bounded;
 use sd_notify::NotifyState;
 
+use crate::ask::asker::Asker;
+use crate::ask::fill::Filler;
 use crate::capture::source::Pace;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, PeoplePictures};
 use crate::infer::heads::Heads;
 use crate::infer::models::{Contracts, Models};
 use crate::metrics::Metrics;
+use crate::observe::moments;
 use crate::observe::publish::Sink;
 use crate::observe::record::spawn_recorder;
 use crate::observe::stdout::Stdout;
 use crate::observe::store::Store;
-use crate::pipeline::{House, Pipeline};
+use crate::pipeline::{House, Moments, Pipeline};
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
@@ -66,6 +69,8 @@ pub fn run(
     let retrainer = Retrainer::new(&config.teach, program, reader, Arc::clone(&clock), Arc::clone(&metrics));
     let retrainer =
         retrainer.migrating(if config.models.next == config.models.featurizer { "" } else { &config.models.next });
+    let filler = Filler::new(config, &contracts, store.clone(), Arc::clone(&clock));
+    let asker = Asker::new(filler, &config.teach.tasks, Arc::clone(&clock), Arc::clone(&metrics));
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let (dir, identity) = (&config.state.dir, models.contract.identity());
     for task in &config.teach.tasks {
@@ -73,7 +78,8 @@ pub fn run(
             tracing::info!(task, generation, "the featurizer is another: a head of it serves");
         }
     }
-    let mut follower = Follower::new(dir, &config.teach.tasks, identity, starter, heads, Arc::clone(&metrics));
+    let mut follower =
+        Follower::new(dir, &config.teach.tasks, identity, starter, Arc::clone(&heads), Arc::clone(&metrics));
     follower.look();
 
     let Told(mut sinks) = told(&metrics);
@@ -82,22 +88,33 @@ pub fn run(
     }
     let identity: Arc<str> = models.contract.identity().into();
     let (kept, counters) = (store.clone(), Arc::clone(&metrics));
-    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, |updates| {
+    let (drawn_in, drawn) = bounded(moments::WAITING);
+    let (ask, quality) = (&config.ask, config.store.jpeg_quality);
+    let cap = (ask.still_moments_kept, quality);
+    let keeper =
+        moments::spawn(drawn, store.clone(), &config.cameras, cap, Arc::clone(&metrics)).context("no thread")?;
+    // Of these nobody knows whether people are in them.
+    let keeps = config.people.pictures != PeoplePictures::Discard;
+    let drawn = keeps.then_some(Moments { output: drawn_in, per_day: ask.still_moments_per_day });
+    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, drawn, |updates| {
         spawn_recorder(updates, kept, sinks, identity, counters)
     })?;
     say_what_runs(&metrics, &models);
     let (following, running) = bounded(0);
     let follower = follower.spawn(running.clone()).context("no thread")?;
     let retrainer = retrainer.spawn(running.clone()).context("no thread")?;
-    let shadows = shadows.spawn(running).context("no thread")?;
+    let shadows = shadows.spawn(running.clone()).context("no thread")?;
+    let asker = asker.spawn(running).context("no thread")?;
     let shutdown = Shutdown::listen(runtime.handle(), duration).context("signals")?;
     let shown = web::Shown {
         metrics: Arc::clone(&metrics),
         store,
         cameras: pipeline.cameras().iter().map(|it| Arc::clone(it.status())).collect(),
         glances: Arc::clone(pipeline.glances()),
+        heads,
+        contracts,
     };
-    web::serve(runtime.handle(), listener, &config.web, shown, shutdown.clone())?;
+    web::serve(runtime.handle(), listener, config, shown, shutdown.clone())?;
     metrics.ready.set(1);
     tracing::info!(address = %config.web.listen, cameras = config.cameras.len(), "ready");
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
@@ -108,7 +125,10 @@ pub fn run(
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     drop(following);
     let _ = (follower.join(), retrainer.join(), shadows.join());
+    // Choosing questions may take longer than there is time. It ends with the process: what it writes is whole, or not there.
+    drop(asker);
     pipeline.drain();
+    let _ = keeper.join();
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));
     balance(config, &metrics);

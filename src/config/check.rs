@@ -11,6 +11,8 @@ use super::cameras;
 use super::environment::Environment;
 use super::keys::{self, Key};
 use super::load::Overrides;
+use super::persons;
+use super::shares;
 use super::taxa;
 
 /// One thing that a person must edit.
@@ -124,6 +126,8 @@ impl Layers {
         problems.extend(self.environment_problems.iter().cloned());
         problems.extend(overrides.problems());
         cameras::check(self, overrides, environment, &mut problems);
+        persons::check(self, overrides, environment, &mut problems);
+        shares::check(self, &mut problems);
         // Stable: what has no line comes last, in the order it was found.
         problems.sort_by_key(|it| it.line.unwrap_or(usize::MAX));
         let mut seen: Vec<Problem> = Vec::new();
@@ -155,6 +159,32 @@ impl Layers {
             return Some((item.as_value()?, Origin::File(found.span())));
         }
         defaults(&self.default).and_then(|it| it.get(key)).and_then(Item::as_value).map(|it| (it, Origin::Default))
+    }
+}
+
+impl Layers {
+    /// A value of a plain section, and where it stands.
+    pub(super) fn of_section(&self, section: &str, key: &str) -> (Option<&Value>, Origin) {
+        fn find<'a>(table: &'a Table, section: &str, key: &str) -> Option<(&'a toml_edit::Key, &'a Item)> {
+            table.get(section)?.as_table_like()?.get_key_value(key)
+        }
+        if let Some((_, item)) = find(&self.environment, section, key) {
+            let variable = format!("EYESHINE__{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase());
+            return (item.as_value(), Origin::Environment(variable));
+        }
+        if let Some((found, item)) = find(&self.file.document, section, key) {
+            return (item.as_value(), Origin::File(found.span()));
+        }
+        (find(&self.default, section, key).and_then(|it| it.1.as_value()), Origin::Default)
+    }
+
+    /// A problem of a value that stands there.
+    pub(super) fn problem_at(&self, origin: &Origin, key: &str, message: &str) -> Problem {
+        match origin {
+            Origin::File(at) => self.file.problem(at.clone(), key, message),
+            Origin::Environment(variable) => Problem::elsewhere("environment", variable, message),
+            Origin::Default => Problem::elsewhere("defaults", key, message),
+        }
     }
 }
 
@@ -190,7 +220,12 @@ impl File {
                 continue;
             }
             match (keys::section(name), item.as_table_like()) {
-                (Some(keys), Some(table)) => self.walk_table(name, &[keys], table, problems),
+                (Some(keys), Some(table)) => {
+                    self.walk_table(name, &[keys], table, problems);
+                    if let Some(persons) = table.get("person").filter(|_| name == "web") {
+                        persons::walk(self, persons, problems);
+                    }
+                }
                 (Some(_), None) => problems.push(self.problem(span, name, format!("must be a table, as [{name}]"))),
                 (None, _) => {
                     let names = keys::SECTIONS.iter().map(|(name, _)| *name).chain(["camera", "taxon"]);
@@ -232,6 +267,10 @@ impl File {
                 (Some(key), Some(value)) => key.kind.check(value).err(),
                 (Some(_), None) => Some("must be a value, is a table".to_owned()),
                 (None, _) if section == "camera" && name == "gate" => None,
+                (None, _) if section == "web" && name == "person" => None,
+                (None, _) if section == "web.person" && name == "token" => {
+                    Some("tokens never stand here: use token_file or token_env".to_owned())
+                }
                 (None, _) if name == "password" => {
                     Some("passwords never stand here: use password_file or password_env".to_owned())
                 }

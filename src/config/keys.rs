@@ -4,6 +4,8 @@
 use jiff::tz::TimeZone;
 use toml_edit::Value;
 
+use super::persons::{self, Role};
+
 /// What a key may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -54,7 +56,15 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("second_frames", Kind::Int(1, 8)),
         ],
     ),
-    ("web", &[key("listen", Kind::Text(listen)), key("allowed_hosts", Kind::Texts(host))]),
+    (
+        "web",
+        &[
+            key("listen", Kind::Text(listen)),
+            key("allowed_hosts", Kind::Texts(host)),
+            key("trusted_proxy", Kind::Texts(persons::address)),
+            key("session_hours", Kind::Float(0.1, 8_760.0)),
+        ],
+    ),
     ("output", &[key("format", Kind::Choice(&["auto", "text", "json", "none"]))]),
     ("log", &[key("filter", Kind::Text(filter))]),
     ("camera_defaults", CAMERA_DEFAULTS),
@@ -111,10 +121,32 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("keep_generations", Kind::Int(2, 10_000)),
         ],
     ),
+    (
+        "ask",
+        &[
+            key("questions_per_day", Kind::Int(0, 10_000)),
+            key("random_share", Kind::Float(0.0, 1.0)),
+            key("still_share", Kind::Float(0.0, 1.0)),
+            key("unknown_share", Kind::Float(0.0, 1.0)),
+            key("suspect_share", Kind::Float(0.0, 1.0)),
+            key("days", Kind::Float(0.1, 3_650.0)),
+            key("lease_secs", Kind::Float(1.0, 86_400.0)),
+            key("still_moments_per_day", Kind::Float(0.0, 10_000.0)),
+            key("still_moments_kept", Kind::Int(0, 1_000_000)),
+        ],
+    ),
 ];
 
 /// What a `[[camera]]` holds beside [`CAMERA_DEFAULTS`] and `[camera.gate]`.
 pub(super) const CAMERA_OWN: &[Key] = &[key("name", Kind::Text(camera_name)), key("uri", Kind::Text(uri))];
+
+/// What a `[[web.person]]` holds.
+pub(super) const PERSON: &[Key] = &[
+    key("name", Kind::Text(person_name)),
+    key("role", Kind::Choice(&Role::WORDS)),
+    key("token_file", Kind::Text(filled)),
+    key("token_env", Kind::Text(filled)),
+];
 
 /// What a `[[taxon]]` holds.
 pub(super) const TAXON: &[Key] = &[
@@ -265,11 +297,10 @@ pub(super) fn uri(uri: &str) -> Result<(), String> {
     }
 }
 
-/// An address to listen at.
+/// An address to listen at; what one needs that others can reach is checked with the people who may come.
 pub(super) fn listen(text: &str) -> Result<(), String> {
     match text.parse::<std::net::SocketAddr>() {
-        Ok(it) if it.ip().is_loopback() => Ok(()),
-        Ok(_) => Err(format!("must be 127.0.0.1:PORT or [::1]:PORT, is {text}. Loopback only for now")),
+        Ok(_) => Ok(()),
         Err(_) => Err(format!("must be an address and a port, as 127.0.0.1:8080, is \"{}\"", text.escape_debug())),
     }
 }
@@ -313,6 +344,12 @@ fn family(text: &str) -> Result<(), String> {
     } else {
         Err(format!("must be the scientific name of a family, as \"Felidae\", is \"{}\"", text.escape_debug()))
     }
+}
+
+/// A labeller's name; the bound is that of labels.
+fn person_name(text: &str) -> Result<(), String> {
+    let fits = text.trim() == text && (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err("must be 1 to 100 characters of one line, without blanks around them".into()) }
 }
 
 fn file_stem(text: &str) -> Result<(), String> {

@@ -13,7 +13,7 @@ use toml_edit::DocumentMut;
 
 use super::check::{Layers, Problem};
 use super::environment::Environment;
-use super::{CameraConfig, Config, DEFAULT, OutputFormat, keys};
+use super::{CameraConfig, Config, DEFAULT, OutputFormat, keys, persons};
 
 /// What the command line says, above all other layers.
 #[derive(Debug, Clone, Default)]
@@ -130,11 +130,16 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         cameras,
         novelty: section(&mut merged, "novelty")?,
         teach: section(&mut merged, "teach")?,
+        ask: section(&mut merged, "ask")?,
         events: section(&mut merged, "events")?,
         people: section(&mut merged, "people")?,
         store: section(&mut merged, "store")?,
     };
     config.store.people = config.people.pictures;
+    for person in &mut config.web.persons {
+        let token = persons::token(&person.token_file.to_string_lossy(), &person.token_env, environment);
+        person.token = token.map_err(|(key, message)| unforeseen(&format!("web.person.{key}"), message))?;
+    }
     if let Some(dir) = overrides.state_dir.or_else(|| environment.state_directory()) {
         config.state.dir = dir;
     }

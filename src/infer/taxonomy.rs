@@ -101,6 +101,11 @@ impl Taxonomy {
     }
 }
 
+/// The common and scientific names of the table that is compiled in.
+pub fn common_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    rows(NAMES).map(|[name, scientific_name]| (name, scientific_name))
+}
+
 /// The rows of a table of ours, less its header.
 fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static str; N]> {
     table.lines().skip(1).filter_map(|line| line.split(',').collect::<Vec<_>>().try_into().ok())

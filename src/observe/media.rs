@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fast_image_resize::Resizer;
+use image::RgbImage;
 use jiff::Timestamp;
 use jpeg_encoder::{ColorType, Encoder};
 use uuid::Uuid;
@@ -48,11 +49,24 @@ pub fn jpeg(
     quality: u8,
     resizer: &mut Resizer,
 ) -> Result<Vec<u8>, RenderError> {
+    jpeg_with(frame, area, longest_px, quality, resizer, |_| ())
+}
+
+/// The same, with something done to the picture before it is encoded.
+pub fn jpeg_with(
+    frame: &Frame,
+    area: Area,
+    longest_px: u32,
+    quality: u8,
+    resizer: &mut Resizer,
+    change: impl FnOnce(&mut RgbImage),
+) -> Result<Vec<u8>, RenderError> {
     let scale = (f64::from(longest_px) / area.width.max(area.height)).min(1.0);
     // `as` saturates, and an area of nothing is refused by the renderer.
     let px = |side: f64| (side * scale).round().clamp(1.0, 65_535.0) as u16;
     let (width, height) = (px(area.width), px(area.height));
-    let pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
+    let mut pixels = frame.picture.render(area, width.into(), height.into(), resizer)?;
+    change(&mut pixels);
     let mut jpeg = Vec::new();
     Encoder::new(&mut jpeg, quality).encode(pixels.as_raw(), width, height, ColorType::Rgb)?;
     Ok(jpeg)

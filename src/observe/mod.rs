@@ -12,8 +12,10 @@ mod backlog;
 pub mod record;
 
 pub mod media;
+pub mod moments;
 pub mod store;
 
+pub mod ranked;
 pub mod rescore;
 
 pub mod publish;

@@ -260,6 +260,16 @@ fn answers(taught: &Taught, grounds: &Grounds<'_>, serving: &Serving<'_>) -> Res
     Ok(answers)
 }
 
+/// What the head that serves says of the events that people have labelled, settled, where it was not fitted on them; else
+/// what heads of its recipes say that were not. None of what neither can be asked.
+pub(super) fn held_out(taught: &Taught, serving: &Serving<'_>) -> Result<Vec<Option<Together>>, FitError> {
+    let second = taught.seconds().zip(serving.second.as_ref()).map(|(seconds, it)| {
+        let samples = seconds.samples(&it.learned.space);
+        (seconds, samples)
+    });
+    answers(taught, &Grounds { first: (taught, taught.samples(&serving.learned.space)), second }, serving)
+}
+
 /// Whether the challenger names what it was taught at least as well as its trials named what they were not.
 fn lessons(taught: &Taught, challenger: &Serving<'_>, out_of_fold: &[OutOfFold]) -> Lessons {
     let every = out_of_fold.len().div_ceil(MAX_LESSONS).max(1);

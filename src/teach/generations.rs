@@ -36,12 +36,14 @@ pub mod carry;
 mod disk;
 mod followed;
 mod kept;
+mod listed;
 mod named;
 mod served;
 mod shadow;
 mod weights;
 
 pub use followed::MIGRATION;
+pub use listed::{Does, Listed};
 pub use served::RolledBack;
 pub use shadow::{Shadowed, Tally};
 pub use weights::Weights;

@@ -22,6 +22,7 @@ pub mod recipe;
 pub mod strangers;
 
 pub mod contest;
+pub mod held_out;
 pub mod judge;
 
 pub mod against;

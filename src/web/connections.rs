@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+use super::guard::Peer;
 use crate::shutdown::Shutdown;
 
 /// Connections at once, far below the limit of descriptors; beyond it the oldest that waits for nothing goes.
@@ -45,10 +47,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
             it = listener.accept() => it,
             () = shutdown.told() => return,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => {
+        let (stream, peer) = match accepted {
+            Ok(it) => {
                 refusing = false;
-                stream
+                it
             }
             Err(error) if is_the_callers(&error) => continue,
             Err(error) => {
@@ -63,7 +65,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
         };
         make_room(&mut open, MAX_CONNECTIONS);
         let busy = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(attend(stream, router.clone(), Arc::clone(&busy), shutdown.clone()));
+        let task = tokio::spawn(attend(stream, Peer(peer.ip()), router.clone(), Arc::clone(&busy), shutdown.clone()));
         open.push_back(Open { busy, task: task.abort_handle() });
     }
 }
@@ -86,9 +88,10 @@ fn is_the_callers(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn attend(stream: TcpStream, router: Router, busy: Arc<AtomicBool>, shutdown: Shutdown) {
+async fn attend(stream: TcpStream, peer: Peer, router: Router, busy: Arc<AtomicBool>, shutdown: Shutdown) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         busy.store(true, Ordering::Relaxed);
         let (answer, busy) = (router.call(request), Arc::clone(&busy));
         async move {

@@ -1,43 +1,197 @@
-//! Before any answer: is it asked for by a name of ours (DNS rebinding), from a page of ours, and only to look?
+//! Before any answer: is it asked for by a name of ours (DNS rebinding), from a page of ours, and by whom?
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
-use super::{App, REQUEST_TIMEOUT};
+use super::refused::Refused;
+use super::who::{By, Role, Who};
+use super::{App, MAX_BODY_BYTES, REQUEST_TIMEOUT, login, persons};
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Nobody else hears where somebody came from. `no-referrer` would also make the browser say of our own forms that they
+    // come from nowhere (`Origin: null`).
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     // Neither may another site show our pictures, nor count them.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// What a script says instead of a form's hidden field.
+const CSRF_HEADER: &str = "x-csrf-token";
+
+/// Whoever is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// The address that asks: the peer's, or what a trusted proxy says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Infallible> {
+        // The guard has set it; whom it has not seen is slowed together with all others of that kind.
+        Ok(parts.extensions.get().copied().unwrap_or(Caller(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+    }
+}
+
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        (StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n").into_response()
-    } else if !is_ours(&app.hosts, request.headers()) {
-        (StatusCode::FORBIDDEN, "not a name of this daemon: add it to web.allowed_hosts\n").into_response()
-    } else {
-        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "too busy\n").into_response(),
+    let answer = async {
+        match admit(&app, request).await {
+            Ok(request) => next.run(request).await,
+            Err(response) => response,
         }
+    };
+    let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+        Ok(response) => response,
+        Err(_) => Refused::later("busy", "too busy, or the request came too slowly").into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // What says nothing else is of this moment.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    // What says nothing else is of this moment, and of whoever asked.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
+}
+
+/// The request with who asks, or why it is not answered.
+async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
+    let headers = request.headers();
+    if !is_ours(&app.hosts, headers) {
+        let error = "not a name of this daemon: add it to web.allowed_hosts";
+        return Err(Refused::forbidden("host", error).into_response());
+    }
+    let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it: &Peer| it.0.to_canonical());
+    let proxied = app.proxies.contains(&peer);
+    if app.is_secure() && !proxied && !peer.is_loopback() {
+        let error = "come by the proxy: what you say here can be read on the way";
+        return Err(Refused::forbidden("proxy", error).into_response());
+    }
+    let caller = if proxied { forwarded_for(headers).unwrap_or(peer) } else { peer };
+    if content_length(headers).is_some_and(|it| it > MAX_BODY_BYTES as u64) {
+        return Err(Refused::too_large().into_response());
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_from_here(headers, changes) {
+        let error = "another site asks for this: only pages of this daemon may";
+        return Err(Refused::forbidden("cross_site", error).into_response());
+    }
+    let who = known(app, headers, caller)?;
+    if changes && let Some(who) = who.as_ref().filter(|it| it.by == By::Session) {
+        request = with_csrf(who, request).await?;
+    }
+    request.extensions_mut().insert(Caller(caller));
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    Ok(request)
+}
+
+/// Who asks; `None`: somebody. A token that is nobody's is refused, whatever it asks for.
+fn known(app: &App, headers: &HeaderMap, caller: IpAddr) -> Result<Option<Who>, Response> {
+    if app.persons.is_open() {
+        return Ok(Some(Who::local()));
+    }
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+        return Ok(login::cookie(app, headers).and_then(|it| app.persons.of_session(it)));
+    };
+    if let Some(secs) = app.slowed.wait_secs(caller) {
+        return Err(Refused::slowed(secs));
+    }
+    let token = authorization.to_str().ok().and_then(|it| it.split_once(' '));
+    let token = token.filter(|it| it.0.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
+    match token.and_then(|it| app.persons.of_token(it)) {
+        Some(who) => Ok(Some(who)),
+        None => {
+            app.slowed.wrong(caller);
+            tracing::warn!(address = %caller, "web: a program came with a wrong token");
+            Err(Refused::unknown())
+        }
+    }
+}
+
+/// Before a route that asks for a role.
+pub(super) async fn needs(State(role): State<Role>, who: Option<Who>, request: Request, next: Next) -> Response {
+    match who {
+        Some(who) if who.may(role) => next.run(request).await,
+        Some(who) => {
+            let error = format!("this needs the role {}, and {} has {}", role.as_str(), who.name, who.role.as_str());
+            Refused::forbidden("role", error).into_response()
+        }
+        None => {
+            let accepts = request.headers().get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+            let is_page = request.method() == Method::GET && accepts.contains("text/html");
+            let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+            if is_page { login::to_login(path) } else { Refused::unknown() }
+        }
+    }
+}
+
+/// Whoever came by a cookie says what only our own pages know: as a header, or in a form, which is read here.
+async fn with_csrf(who: &Who, request: Request) -> Result<Request, Response> {
+    #[derive(Deserialize)]
+    struct Field {
+        csrf: String,
+    }
+    let refused = || {
+        let error = "the page is of an earlier login, or of another site: load it again";
+        Refused::forbidden("csrf", error).into_response()
+    };
+    if let Some(said) = request.headers().get(CSRF_HEADER) {
+        let is_right = said.to_str().is_ok_and(|it| persons::same(it, who.csrf()));
+        return if is_right { Ok(request) } else { Err(refused()) };
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Err(refused());
+    }
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Refused::too_large().into_response())?;
+    let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    match Form::<Field>::from_request(copy, &()).await {
+        Ok(Form(it)) if persons::same(&it.csrf, who.csrf()) => Ok(Request::from_parts(parts, Body::from(body))),
+        _ => Err(refused()),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The last hop: what stands before it anybody may have written.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok().map(|it: IpAddr| it.to_canonical())
+}
+
+/// Whether another site makes a browser ask. What changes something must come from the very origin: a port beside ours is
+/// another program. To be shown, a page of ours may be linked to; nothing else of ours may be loaded.
+fn is_from_here(headers: &HeaderMap, changes: bool) -> bool {
+    let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or("?"));
+    match (text("sec-fetch-site"), changes) {
+        (Some(site), true) => matches!(site, "same-origin" | "none"),
+        (Some("cross-site"), false) => text("sec-fetch-mode") == Some("navigate"),
+        (Some(_), false) => true,
+        // No browser of these days: it says at least its origin. Programs say neither.
+        (None, true) => text("origin").is_none_or(|it| it.split_once("://").map(|it| it.1) == text("host")),
+        (None, false) => true,
+    }
 }
 
 fn is_ours(hosts: &[String], headers: &HeaderMap) -> bool {
@@ -71,6 +225,40 @@ mod tests {
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
         is_ours(&["localhost".into(), "127.0.0.1".into(), "::1".into()], &headers)
+    }
+
+    #[test]
+    fn what_changes_something_comes_from_a_page_of_ours_or_from_no_page() {
+        let from_here = |lines: &[(&'static str, &str)], changes| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:8080"));
+            for (name, value) in lines {
+                headers.insert(*name, HeaderValue::from_str(value).unwrap());
+            }
+            is_from_here(&headers, changes)
+        };
+        for (lines, looks, changes) in [
+            (&[][..], true, true),
+            (&[("sec-fetch-site", "same-origin")], true, true),
+            (&[("sec-fetch-site", "none")], true, true),
+            (&[("sec-fetch-site", "same-site")], true, false),
+            (&[("sec-fetch-site", "cross-site")], false, false),
+            (&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], true, false),
+            (&[("origin", "http://localhost:8080")], true, true),
+            (&[("origin", "http://localhost:3000")], true, false),
+            (&[("origin", "null")], true, false),
+        ] {
+            assert_eq!((from_here(lines, false), from_here(lines, true)), (looks, changes), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_chain_of_proxies_only_the_last_word_counts() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(forwarded_for(&headers), None);
+        headers.append("x-forwarded-for", HeaderValue::from_static("192.0.2.66"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("evil, 192.0.2.66, 192.0.2.7"));
+        assert_eq!(forwarded_for(&headers), Some("192.0.2.7".parse().unwrap()));
     }
 
     #[test]

@@ -1,34 +1,56 @@
-//! HTTP: metrics, health, the API and the live page. Thin: it reads the store, the metrics and the cameras' status.
+//! HTTP: metrics, health, the API and the pages. Thin: it reads the store, the metrics and the cameras' status.
 
 mod api;
 mod connections;
+mod event;
+mod frame;
+mod gallery;
 mod guard;
+mod history;
+mod login;
+mod names;
 mod page;
+mod persons;
+mod plot;
+mod progress;
+mod refused;
+mod review;
+mod routes;
+mod said;
+mod slowed;
+mod who;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use arc_swap::ArcSwap;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::capture::camera::Status;
-use crate::config::WebConfig;
+use crate::config::{Config, TeachConfig};
+use crate::domain::Class;
+use crate::infer::heads::Heads;
+use crate::infer::models::Contracts;
 use crate::metrics::Metrics;
 use crate::observe::glance::Glances;
 use crate::observe::store::Store;
 use crate::shutdown::Shutdown;
 
+use persons::Persons;
+use slowed::Slowed;
+
 /// Reads of the disk at once; more wait. What needs no disk never waits for them, so that metrics tell of a slow one.
 const MAX_READS: usize = 16;
 /// A request that takes longer is given up: a slow client holds nothing for long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's body, at most: an answer is a few hundred bytes, and many on one form some thousand.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The page cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +71,10 @@ pub struct Shown {
     pub cameras: Vec<Arc<Status>>,
     /// What they show now.
     pub glances: Arc<Glances>,
+    /// The heads that serve.
+    pub heads: Arc<ArcSwap<Heads>>,
+    /// The featurizers, and what names mean.
+    pub contracts: Contracts,
 }
 
 /// What every answer is made from.
@@ -60,6 +86,51 @@ struct App {
     glances: Arc<Glances>,
     hosts: Arc<[String]>,
     reads: Arc<tokio::sync::Semaphore>,
+    /// Who may come.
+    persons: Arc<Persons>,
+    slowed: Arc<Slowed>,
+    proxies: Arc<[IpAddr]>,
+    /// Tasks, and what is protected.
+    teach: Arc<TeachConfig>,
+    /// How long a question is on loan.
+    lease_secs: f64,
+    /// Where the generations are.
+    state_dir: Arc<Path>,
+    /// The heads that serve.
+    heads: Arc<ArcSwap<Heads>>,
+    /// The featurizers, and what names mean.
+    contracts: Arc<Contracts>,
+    /// Names that are offered to who labels.
+    names: Arc<[Class]>,
+}
+
+impl App {
+    fn new(config: &Config, shown: Shown) -> App {
+        let mut hosts: Vec<String> = vec!["localhost".into(), config.web.listen.ip().to_string()];
+        hosts.extend(config.web.allowed_hosts.iter().map(|it| it.to_ascii_lowercase()));
+        App {
+            metrics: shown.metrics,
+            store: shown.store,
+            cameras: shown.cameras.into(),
+            glances: shown.glances,
+            hosts: hosts.into(),
+            reads: Arc::new(tokio::sync::Semaphore::new(MAX_READS)),
+            persons: Arc::new(Persons::of(&config.web)),
+            slowed: Arc::default(),
+            proxies: config.web.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
+            teach: Arc::new(config.teach.clone()),
+            lease_secs: config.ask.lease_secs,
+            state_dir: config.state.dir.as_path().into(),
+            heads: shown.heads,
+            names: names::known(&shown.contracts).into(),
+            contracts: Arc::new(shown.contracts),
+        }
+    }
+
+    /// Whether a browser speaks TLS, to the proxy: then its cookies go no other way.
+    fn is_secure(&self) -> bool {
+        !self.proxies.is_empty()
+    }
 }
 
 /// Takes the address, before anything else is begun.
@@ -72,35 +143,11 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, WebError> {
 pub fn serve(
     runtime: &Handle,
     listener: std::net::TcpListener,
-    config: &WebConfig,
+    config: &Config,
     shown: Shown,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let mut hosts: Vec<String> = vec!["localhost".into(), config.listen.ip().to_string()];
-    hosts.extend(config.allowed_hosts.iter().map(|it| it.to_ascii_lowercase()));
-    let app = App {
-        metrics: shown.metrics,
-        store: shown.store,
-        cameras: shown.cameras.into(),
-        glances: shown.glances,
-        hosts: hosts.into(),
-        reads: Arc::new(tokio::sync::Semaphore::new(MAX_READS)),
-    };
-    let router = Router::new()
-        .route("/", get(page::live))
-        .route("/style.css", get(page::style))
-        .route("/live.js", get(page::script))
-        .route("/eyes.svg", get(page::logo))
-        .route("/metrics", get(metrics_text))
-        .route("/healthz", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready))
-        .route("/api/v1/cameras", get(api::cameras))
-        .route("/api/v1/cameras/{name}/picture", get(api::picture))
-        .route("/api/v1/events", get(api::events))
-        .route("/api/v1/events/{id}", get(api::event))
-        .route("/media/{id}", get(api::media))
-        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app);
+    let router = routes::router(App::new(config, shown));
     let _inside = runtime.enter();
     let listener = TcpListener::from_std(listener)?;
     runtime.spawn(connections::serve(listener, router, shutdown));
@@ -109,6 +156,10 @@ pub fn serve(
 
 async fn metrics_text(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.text()).into_response()
+}
+
+async fn alive() -> &'static str {
+    "alive\n"
 }
 
 /// Ready once models are loaded (or this would not be served) and the store can be written; cameras come and go.

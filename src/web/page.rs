@@ -4,13 +4,16 @@ use std::collections::HashSet;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::App;
+use super::api::events::Hides;
 use super::api::on_disk;
+use super::frame::{Frame, page};
+use super::who::Who;
 use crate::capture::camera::Status;
 use crate::domain::{EventState, Modality, Observation, ObservationType};
 use crate::metrics::CameraState;
@@ -23,6 +26,7 @@ const N_EVENTS: usize = 24;
 #[derive(Template)]
 #[template(path = "live.html")]
 struct Live {
+    frame: Frame,
     n_playing: usize,
     cameras: Vec<CameraCard>,
     events: Vec<EventCard>,
@@ -46,62 +50,62 @@ struct CameraPicture {
     alt: String,
 }
 
-struct EventCard {
-    id: String,
-    what: Vec<What>,
-    further: Vec<Further>,
+pub(super) struct EventCard {
+    pub(super) id: String,
+    pub(super) what: Vec<What>,
+    pub(super) further: Vec<Further>,
     /// What was said as it happened, where a later head says something else; else empty.
-    first: String,
-    camera: String,
-    time: Moment,
-    lasted: String,
-    open: bool,
-    infrared: bool,
-    people: bool,
-    picture: Option<String>,
-    alt: String,
+    pub(super) first: String,
+    pub(super) camera: String,
+    pub(super) time: Moment,
+    pub(super) lasted: String,
+    pub(super) open: bool,
+    pub(super) infrared: bool,
+    pub(super) people: bool,
+    pub(super) picture: Option<String>,
+    pub(super) alt: String,
 }
 
-struct What {
-    name: String,
-    scientific_name: String,
-    detail: String,
-    known: bool,
+pub(super) struct What {
+    pub(super) name: String,
+    pub(super) scientific_name: String,
+    pub(super) detail: String,
+    pub(super) known: bool,
 }
 
 /// What another task's head says.
-struct Further {
-    task: String,
-    what: Vec<What>,
+pub(super) struct Further {
+    pub(super) task: String,
+    pub(super) what: Vec<What>,
 }
 
 /// A time as the place of the camera has it.
-struct Moment {
-    short: String,
-    full: String,
-    iso: String,
+pub(super) struct Moment {
+    pub(super) short: String,
+    /// The time of day alone.
+    pub(super) clock: String,
+    pub(super) full: String,
+    pub(super) iso: String,
 }
 
-pub(super) async fn live(State(app): State<App>) -> Response {
-    let store = app.store.clone();
-    let read = move || Ok((store.latest_events(N_EVENTS, None)?, store.cameras_with_people()?));
+pub(super) async fn live(State(app): State<App>, who: Who) -> Response {
+    let (store, hides) = (app.store.clone(), Hides::from(&app, &who));
+    let read = move || {
+        let mut events = store.latest_events(N_EVENTS, None)?;
+        hides.places(&store, &mut events)?;
+        Ok((events, store.cameras_with_people()?))
+    };
     let (events, hidden) = match on_disk(&app, read).await {
         Ok(read) => read,
         Err(response) => return response,
     };
     let now = Timestamp::now();
-    let page = Live {
+    page(&Live {
+        frame: Frame::new("Live", &who),
         n_playing: app.cameras.iter().filter(|it| it.state() == CameraState::Playing).count(),
-        cameras: app.cameras.iter().map(|it| camera(&app, it, &hidden, now)).collect(),
-        events: events.iter().map(|it| event_card(it, app.store.hides_people(), now)).collect(),
-    };
-    match page.render() {
-        Ok(html) => Html(html).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "web: the page could not be made");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+        cameras: app.cameras.iter().map(|it| camera(&app, it, &hidden, &who, now)).collect(),
+        events: events.iter().map(|it| event_card(it, app.store.hides_people() && !who.sees_people(), now)).collect(),
+    })
 }
 
 pub(super) async fn style() -> Response {
@@ -112,16 +116,20 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("assets/live.js")).into_response()
 }
 
+pub(super) async fn review_script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("assets/review.js")).into_response()
+}
+
 pub(super) async fn logo() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("assets/eyes.svg")).into_response()
 }
 
 /// `hidden`: the cameras at which an event with people goes on.
-fn camera(app: &App, status: &Status, hidden: &HashSet<String>, now: Timestamp) -> CameraCard {
+fn camera(app: &App, status: &Status, hidden: &HashSet<String>, who: &Who, now: Timestamp) -> CameraCard {
     let name = status.name();
     // Asked in any case: that somebody looks sets the pace.
     let glance = app.glances.latest(name);
-    let hidden = hidden.contains(&**name) || app.glances.is_hidden(name);
+    let hidden = !who.sees_people() && (hidden.contains(&**name) || app.glances.is_hidden(name));
     camera_card(status, glance.filter(|_| !hidden), hidden, now)
 }
 
@@ -158,7 +166,7 @@ fn said(state: CameraState) -> &'static str {
     }
 }
 
-fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> EventCard {
+pub(super) fn event_card(stored: &StoredEvent, hides_people: bool, now: Timestamp) -> EventCard {
     let event = &stored.event;
     let mut tasks = event.by_task();
     let what: Vec<What> = tasks.next().unwrap_or_default().iter().map(self::what).collect();
@@ -214,7 +222,7 @@ fn what(it: &Observation) -> What {
 }
 
 impl Moment {
-    fn of(at: Timestamp, zone: &str, now: Timestamp) -> Moment {
+    pub(super) fn of(at: Timestamp, zone: &str, now: Timestamp) -> Moment {
         let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
         let (local, today) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone).date());
         let format = match local.date() {
@@ -224,6 +232,7 @@ impl Moment {
         };
         Moment {
             short: local.strftime(format).to_string(),
+            clock: local.strftime("%H:%M:%S").to_string(),
             full: local.strftime("%A, %-d %B %Y, %H:%M:%S %Z (%:z)").to_string(),
             iso: at.to_string(),
         }

@@ -41,12 +41,20 @@ pub(crate) fn connect(url: &str) -> TcpStream {
 
 /// Says `METHOD PATH` and these header lines, and no other but that the connection is to be closed.
 pub(crate) fn say(url: &str, request: &str, headers: &[&str]) -> Answer {
+    send(url, request, headers, b"")
+}
+
+/// The same, and then a body, of which the headers say how long it is.
+pub(crate) fn send(url: &str, request: &str, headers: &[&str], body: &[u8]) -> Answer {
     let mut stream = connect(url);
     let mut text = format!("{request} HTTP/1.1\r\nConnection: close\r\n");
     headers.iter().for_each(|it| text.push_str(&format!("{it}\r\n")));
     stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+    // Whoever refuses a body need not read it.
+    let sent = stream.write_all(body);
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
+    let heard = stream.read_to_end(&mut answer);
+    assert!(sent.is_err() || heard.is_ok() || !answer.is_empty(), "{request}: {sent:?}, {heard:?}");
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or_else(|| panic!("{request}: {answer:?}"));
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();

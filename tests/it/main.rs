@@ -1,7 +1,10 @@
 //! The flows, on the real binary: real GStreamer, RTSP, ONNX Runtime, SQLite and HTTP. One binary, a module a flow.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "tests")]
 
+mod api;
+mod attacks;
 mod bad_input;
+mod browser;
 mod callers;
 mod cameras;
 mod classify;
@@ -15,7 +18,10 @@ mod load;
 mod people;
 mod reserve;
 mod retrain;
+mod review;
+mod schema;
 mod shadow;
 mod tasks;
 mod teach;
 mod web;
+mod who;

@@ -31,16 +31,21 @@ const SITE: &str = "[[camera]]\nname = \"feeder\"\nuri = \"rtsp://127.0.0.1:9/no
                     time_zone = \"Asia/Tokyo\"\n";
 
 /// A state folder with events in it, the oldest first, and the config that they were made under.
-struct Site {
-    state: TempDir,
-    config: PathBuf,
-    events: Vec<Event>,
+pub(crate) struct Site {
+    pub(crate) state: TempDir,
+    pub(crate) config: PathBuf,
+    pub(crate) events: Vec<Event>,
 }
 
 fn site() -> Site {
+    site_with("")
+}
+
+/// The same, with more in its config.
+pub(crate) fn site_with(more: &str) -> Site {
     let state = tempfile::tempdir().unwrap();
     let config = state.path().join("site.toml");
-    fs::write(&config, SITE).unwrap();
+    fs::write(&config, SITE.to_owned() + more).unwrap();
     let nowhere = Environment::default();
     let settings = load_in(Some(&config), Overrides::default(), &nowhere).unwrap();
     let store = Store::open(state.path(), &settings.store, Metrics::new()).unwrap();
@@ -57,7 +62,7 @@ fn site() -> Site {
 }
 
 /// An event with a picture; the last one is of an unknown, by night.
-fn update(at: Timestamp, unknown: bool) -> EventUpdate {
+pub(crate) fn update(at: Timestamp, unknown: bool) -> EventUpdate {
     let metrics = Metrics::new();
     let fate = metrics.camera("feeder").receive();
     fate.classified();
@@ -100,7 +105,7 @@ fn update(at: Timestamp, unknown: bool) -> EventUpdate {
     EventUpdate { change: Change::Ended, event, keepsakes: vec![keepsake], said: Vec::new() }
 }
 
-fn daemon(site: Site) -> (Daemon, Vec<Event>) {
+pub(crate) fn daemon(site: Site) -> (Daemon, Vec<Event>) {
     let config = site.config.to_str().unwrap().to_owned();
     (Daemon::start_in(site.state, "run", &["--config", &config]), site.events)
 }
@@ -218,7 +223,7 @@ fn only_who_asks_by_our_name_is_answered_and_every_answer_is_guarded() {
         let policy = it.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{it:?}");
         assert_eq!(it.header("x-content-type-options"), "nosniff");
-        assert_eq!(it.header("referrer-policy"), "no-referrer");
+        assert_eq!(it.header("referrer-policy"), "same-origin");
         assert_eq!(it.header("x-frame-options"), "DENY");
         assert_eq!(it.header("cross-origin-resource-policy"), "same-origin");
     }

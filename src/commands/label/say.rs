@@ -80,7 +80,8 @@ pub fn say(config: &Config, said: Say) -> anyhow::Result<()> {
         Say::Set { event, class, frame, task, by, count, sex, life_stage, verified } => {
             known(config, &task)?;
             let species = species(&task, &class, (count, sex, life_stage))?;
-            let answer = Answer { event, frame, task, labeller: labeller(&by)?, species, verified };
+            let answer =
+                Answer { event, frame, task, labeller: labeller(&by)?, species, verified, key: None, question: None };
             taken(&answer, &store(config)?.answer(&answer)?)
         }
         Say::Withdraw { by, event } => match store(config)?.withdraw(by.as_deref(), event)? {

@@ -119,6 +119,8 @@ fn a_later_head_answers_anew_and_what_was_said_first_stays() {
         labeller: "ann".into(),
         species: vec![Species::of("dingo")],
         verified: false,
+        key: None,
+        question: None,
     };
     assert_eq!(store.answer(&answer).unwrap().suggested, Some((1, "fox".into())));
     // What the starter head had said of it is the hint of an unknown.

@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Store, StoreError, words};
+use crate::metrics::UNASKED;
 
 /// A frame may be named by a time that is off by so much.
 const NEAR: SignedDuration = SignedDuration::from_secs(1);
+/// Characters of a client's own key, at most.
+const MAX_KEY: usize = 64;
 /// Frames or names that an error lists, at most.
 const MOST_LISTED: usize = 8;
 
@@ -35,6 +38,12 @@ pub enum AnswerError {
         /// Those that it has, in a sentence.
         known: String,
     },
+    /// There is no such question.
+    #[error("labels: there is no question {0} about a still moment: it may have been erased, or asked anew")]
+    NoQuestion(Uuid),
+    /// A client's key is none.
+    #[error("labels: a key is 1 to {MAX_KEY} visible ASCII characters")]
+    Key,
     /// Nobody of that name has said anything.
     #[error("labels: nobody called {name:?} has given a label; {known}")]
     NoLabeller {
@@ -136,11 +145,19 @@ pub struct Answer {
     pub species: Vec<Species>,
     /// A second person agrees.
     pub verified: bool,
+    /// The client's own key of this answer, 1 to 64 visible ASCII characters: the same person and key again change nothing.
+    pub key: Option<String>,
+    /// The question that it answers, which is settled with it.
+    pub question: Option<Uuid>,
 }
 
 /// An answer that was taken down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
+    /// Its identity.
+    pub id: Uuid,
+    /// It was taken down before, by the same key, and nothing was changed now.
+    pub again: bool,
     /// The frame; none: the whole event.
     pub frame: Option<Timestamp>,
     /// What had held until then.
@@ -159,12 +176,21 @@ pub(super) struct Row<'a> {
     pub(super) suggested: Option<(u32, &'a str)>,
     pub(super) species: &'a [Species],
     pub(super) verified: bool,
+    pub(super) key: Option<&'a str>,
+    pub(super) question: Option<Uuid>,
 }
 
 impl Store {
-    /// Takes down what somebody says; it supersedes what held before.
+    /// Takes down what somebody says; it supersedes what held before, and settles every question about it. On disk when this
+    /// returns; with a key that the same person has used before nothing is changed, and what was given then is given again.
     pub fn answer(&self, answer: &Answer) -> Result<Given, AnswerError> {
-        self.in_transaction(|tx| {
+        check_key(answer.key.as_deref())?;
+        let mut why = None;
+        let given = self.in_transaction(|tx| {
+            why = super::questions::why(tx, answer.question)?;
+            if let Some(given) = given_before(tx, &answer.labeller, answer.key.as_deref())? {
+                return Ok(Ok(given));
+            }
             if !is_event(tx, answer.event)? {
                 return Ok(Err(AnswerError::NoEvent(answer.event)));
             }
@@ -178,8 +204,12 @@ impl Store {
                 },
             };
             let superseded = current(tx, answer.event, captured_us, &answer.task)?;
-            let suggested = suggested(tx, answer.event, &answer.task)?;
-            append(
+            // Of a question with the guess hidden none was shown.
+            let suggested = match answer.question {
+                Some(question) if super::questions::is_blind(tx, question)? => None,
+                _ => suggested(tx, answer.event, &answer.task)?,
+            };
+            let id = append(
                 tx,
                 &Row {
                     event: answer.event,
@@ -189,10 +219,25 @@ impl Store {
                     suggested: suggested.as_ref().map(|it| (it.0, &*it.1)),
                     species: &answer.species,
                     verified: answer.verified,
+                    key: answer.key.as_deref(),
+                    question: answer.question,
                 },
             )?;
             let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
-            Ok(Ok(Given { frame, superseded, suggested }))
+            Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
+        });
+        self.count_answer(given, why.as_deref())
+    }
+
+    /// Counts what was taken down now.
+    pub(super) fn count_answer(
+        &self,
+        given: Result<Given, AnswerError>,
+        why: Option<&str>,
+    ) -> Result<Given, AnswerError> {
+        given.inspect(|it| {
+            let why = why.unwrap_or(UNASKED);
+            self.shared.metrics.asking.answers.with_label_values(&[why]).inc_by(u64::from(!it.again));
         })
     }
 
@@ -206,59 +251,53 @@ impl Store {
                 return Ok(Err(AnswerError::NoEvent(event)));
             }
             if let Some(name) = labeller
-                && !tx.prepare("SELECT 1 FROM answers WHERE labeller = ?1")?.exists([name])?
+                && !tx
+                    .prepare("SELECT 1 FROM answers WHERE labeller = ?1 UNION SELECT 1 FROM moment_answers WHERE labeller = ?1")?
+                    .exists([name])?
             {
-                let sql = "SELECT labeller FROM answers GROUP BY labeller ORDER BY count(*) DESC, labeller";
+                let sql = "SELECT labeller FROM (SELECT labeller FROM answers UNION ALL SELECT labeller FROM moment_answers)
+                           GROUP BY labeller ORDER BY count(*) DESC, labeller";
                 let known = listed("labels are of", &texts(tx, sql, [])?);
                 return Ok(Err(AnswerError::NoLabeller { name: name.into(), known }));
             }
             let sql = "UPDATE answers SET withdrawn_us = ?1 WHERE withdrawn_us IS NULL
                        AND (?2 IS NULL OR labeller = ?2) AND (?3 IS NULL OR event = ?3)";
-            let event = event.as_ref().map(Uuid::as_bytes);
-            Ok(Ok(tx.execute(sql, params![Timestamp::now().as_microsecond(), labeller, event])?))
+            let (now, bytes) = (Timestamp::now().as_microsecond(), event.as_ref().map(Uuid::as_bytes));
+            let n = tx.execute(sql, params![now, labeller, bytes])?;
+            // What somebody said of still moments goes with all else that they said.
+            let of_moments = match (labeller, event) {
+                (Some(name), None) => tx.execute(
+                    "UPDATE moment_answers SET withdrawn_us = ?1 WHERE withdrawn_us IS NULL AND labeller = ?2",
+                    params![now, name],
+                )?,
+                _ => 0,
+            };
+            Ok(Ok(n + of_moments))
         })
     }
 
     /// Calls a class otherwise, which may be the name of another: then they are one from now on. How many answers it was.
     pub fn rename(&self, task: &str, old: &str, new: &str) -> Result<usize, AnswerError> {
         self.in_transaction(|tx| {
-            let sql =
-                "SELECT l.answer FROM labels l JOIN answers a ON a.id = l.answer WHERE a.task = ?1 AND l.class = ?2";
-            let answers: Vec<Uuid> =
-                tx.prepare(sql)?.query_map([task, old], |row| words::uuid(row, 0))?.collect::<rusqlite::Result<_>>()?;
-            if answers.is_empty() {
+            let mut n = 0;
+            for (labels, answers) in [("labels", "answers"), ("moment_labels", "moment_answers")] {
+                n += respell(tx, (labels, answers), task, old, new)?;
+            }
+            if n == 0 {
                 let sql = "SELECT l.class FROM labels l JOIN answers a ON a.id = l.answer WHERE a.task = ?1
                            GROUP BY l.class ORDER BY count(*) DESC, l.class";
                 let known = listed("they say", &texts(tx, sql, [task])?);
                 return Ok(Err(AnswerError::NoClass { task: task.into(), name: old.into(), known }));
             }
-            for answer in &answers {
-                // Who said both meant one: their numbers add up, and what differs of them is not known.
-                tx.prepare_cached(
-                    "UPDATE labels AS kept SET count = kept.count + gone.count,
-                         sex = CASE WHEN kept.sex = gone.sex THEN kept.sex END,
-                         life_stage = CASE WHEN kept.life_stage = gone.life_stage THEN kept.life_stage END
-                     FROM labels AS gone WHERE kept.answer = ?1 AND kept.class = ?3
-                         AND gone.answer = ?1 AND gone.class = ?2",
-                )?
-                .execute(params![answer.as_bytes(), old, new])?;
-                tx.prepare_cached(
-                    "DELETE FROM labels WHERE answer = ?1 AND class = ?2
-                         AND EXISTS (SELECT 1 FROM labels WHERE answer = ?1 AND class = ?3)",
-                )?
-                .execute(params![answer.as_bytes(), old, new])?;
-                tx.prepare_cached("UPDATE labels SET class = ?3 WHERE answer = ?1 AND class = ?2")?
-                    .execute(params![answer.as_bytes(), old, new])?;
-            }
-            Ok(Ok(answers.len()))
+            Ok(Ok(n))
         })
     }
 
     /// Runs what writes in one transaction, which an error takes back.
-    fn in_transaction<T>(
+    pub(super) fn in_transaction<T, E: From<StoreError>>(
         &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, AnswerError>>,
-    ) -> Result<T, AnswerError> {
+        work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, E>>,
+    ) -> Result<T, E> {
         self.write(|shared, writer| {
             let path = shared.database();
             let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
@@ -275,8 +314,72 @@ impl Store {
     }
 }
 
-/// Appends an answer. Its identity comes after those that it supersedes, even where the clock was set back.
-pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<()> {
+/// Spells a class anew in the answers of a task to events, or to moments; how many it was.
+fn respell(
+    db: &Connection,
+    (labels, answers): (&str, &str),
+    task: &str,
+    old: &str,
+    new: &str,
+) -> rusqlite::Result<usize> {
+    let sql = format!(
+        "SELECT l.answer FROM {labels} l JOIN {answers} a ON a.id = l.answer WHERE a.task = ?1 AND l.class = ?2"
+    );
+    let found: Vec<Uuid> =
+        db.prepare(&sql)?.query_map([task, old], |row| words::uuid(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    for answer in &found {
+        let values = params![answer.as_bytes(), old, new];
+        // Who said both meant one: their numbers add up, and what differs of them is not known.
+        db.prepare_cached(&format!(
+            "UPDATE {labels} AS kept SET count = kept.count + gone.count,
+                 sex = CASE WHEN kept.sex = gone.sex THEN kept.sex END,
+                 life_stage = CASE WHEN kept.life_stage = gone.life_stage THEN kept.life_stage END
+             FROM {labels} AS gone WHERE kept.answer = ?1 AND kept.class = ?3
+                 AND gone.answer = ?1 AND gone.class = ?2"
+        ))?
+        .execute(values)?;
+        db.prepare_cached(&format!(
+            "DELETE FROM {labels} WHERE answer = ?1 AND class = ?2
+                 AND EXISTS (SELECT 1 FROM {labels} WHERE answer = ?1 AND class = ?3)"
+        ))?
+        .execute(values)?;
+        db.prepare_cached(&format!("UPDATE {labels} SET class = ?3 WHERE answer = ?1 AND class = ?2"))?
+            .execute(values)?;
+    }
+    Ok(found.len())
+}
+
+/// Whether a client's key is one.
+pub(super) fn check_key(key: Option<&str>) -> Result<(), AnswerError> {
+    let fits = |it: &str| (1..=MAX_KEY).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_graphic());
+    if key.is_none_or(fits) { Ok(()) } else { Err(AnswerError::Key) }
+}
+
+/// What was given when a person used this key before.
+fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite::Result<Option<Given>> {
+    let Some(key) = key else { return Ok(None) };
+    let sql = "SELECT id, event, captured_us, task, generation, guess, given_us FROM answers
+               WHERE labeller = ?1 AND client_key = ?2";
+    let row = |row: &rusqlite::Row<'_>| {
+        let (id, event) = (words::uuid(row, 0)?, words::uuid(row, 1)?);
+        let (captured_us, task): (Option<i64>, String) = (row.get(2)?, row.get(3)?);
+        let suggested = row.get::<_, Option<u32>>(4)?.zip(row.get::<_, Option<String>>(5)?);
+        Ok((id, event, captured_us, task, suggested, row.get::<_, i64>(6)?))
+    };
+    let found = db.prepare_cached(sql)?.query_row([labeller, key], row).optional()?;
+    let Some((id, event, captured_us, task, suggested, given_us)) = found else { return Ok(None) };
+    let sql = "SELECT class FROM labels WHERE answer = (
+                   SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 AND id < ?4
+                       AND (withdrawn_us IS NULL OR withdrawn_us > ?5)
+                   ORDER BY id DESC LIMIT 1)
+               ORDER BY position";
+    let superseded = texts(db, sql, params![event.as_bytes(), captured_us, task, id.as_bytes(), given_us])?;
+    let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
+    Ok(Some(Given { id, again: true, frame, superseded, suggested }))
+}
+
+/// Appends an answer, and gives its identity, which comes after those that it supersedes, even where the clock was set back.
+pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
     let sql = "SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 ORDER BY id DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
     let values = params![it.event.as_bytes(), it.captured_us, it.task];
@@ -284,8 +387,9 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<()> {
     let now = Uuid::now_v7();
     let id = last.filter(|it| *it >= now).map_or(now, |it| Uuid::from_u128(it.as_u128().wrapping_add(1)));
     db.prepare_cached(
-        "INSERT INTO answers (id, event, captured_us, task, labeller, given_us, generation, guess, verified)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO answers (id, event, captured_us, task, labeller, given_us, generation, guess, verified, client_key,
+             question)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         id.as_bytes(),
@@ -297,18 +401,27 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<()> {
         it.suggested.map(|it| it.0),
         it.suggested.map(|it| it.1),
         it.verified,
+        it.key,
+        it.question.as_ref().map(Uuid::as_bytes),
     ])?;
-    for (position, species) in (0_i64..).zip(it.species) {
-        db.prepare_cached(
-            "INSERT INTO labels (answer, position, class, count, sex, life_stage) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            id.as_bytes(),
+    append_labels(db, "labels", id, it.species)?;
+    Ok(id)
+}
+
+/// What an answer says: into `labels`, or into `moment_labels`.
+pub(super) fn append_labels(db: &Connection, table: &str, answer: Uuid, species: &[Species]) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO {table} (answer, position, class, count, sex, life_stage) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    for (position, it) in (0_i64..).zip(species) {
+        statement.execute(params![
+            answer.as_bytes(),
             position,
-            species.class,
-            species.count,
-            species.sex.map(words::word),
-            species.life_stage.map(words::word)
+            it.class,
+            it.count,
+            it.sex.map(words::word),
+            it.life_stage.map(words::word)
         ])?;
     }
     Ok(())
@@ -362,7 +475,7 @@ fn find_frame(db: &Connection, event: Uuid, frame: FrameName) -> rusqlite::Resul
     }))
 }
 
-fn texts(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<String>> {
+pub(super) fn texts(db: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<String>> {
     db.prepare(sql)?.query_map(values, |row| row.get(0))?.collect()
 }
 

@@ -20,12 +20,16 @@ use crate::domain::EventState;
 use crate::metrics::Metrics;
 use crate::observe::media::MediaFolder;
 
-use super::{DATABASE, Reader, Store, StoreError, lock, words};
+use super::{DATABASE, Reader, Store, StoreError, lock, moments, words};
 
 /// What is to go, by identity, a line each; there only while an erasing is on its way.
 const UNFINISHED: &str = "erase.unfinished";
 /// Events erased in one transaction: so long others wait.
 const BATCH: usize = 100;
+/// Of a still moment: it is `?1`, or it was taken while that event went on, at its camera.
+const AT_AN_EVENT_OR_ITSELF: &str = "id = ?1 OR (camera = (SELECT e.camera FROM events e WHERE e.id = ?1)
+    AND captured_us >= (SELECT e.start_us FROM events e WHERE e.id = ?1)
+    AND captured_us <= (SELECT e.end_us FROM events e WHERE e.id = ?1))";
 /// How long others may keep the database or its log.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Beside a daemon, a stray picture that is younger may be one that is just being saved.
@@ -91,7 +95,7 @@ pub struct Which {
     pub people: bool,
 }
 
-/// An event that is to go.
+/// An event, or a still moment, that is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doomed {
     /// The event.
@@ -108,18 +112,21 @@ pub struct Doomed {
     pub answers: usize,
     /// It goes on, as far as the database knows.
     pub is_open: bool,
+    /// It is no event, but a still moment.
+    pub is_moment: bool,
 }
 
 impl Reader {
-    /// What an erasing would take, in the order of time.
+    /// What an erasing would take, in the order of time: events, then still moments.
     pub fn to_erase(&self, which: &Which) -> Result<Vec<Doomed>, EraseError> {
-        let doomed = self.read(|db| doomed(db, which))?;
+        let mut doomed = self.read(|db| doomed(db, which))?;
+        doomed.extend(self.read(|db| doomed_moments(db, which))?);
         if let (Some(id), []) = (which.event, &*doomed) {
             return Err(EraseError::NoEvent(id));
         }
         if let (Some(camera), []) = (&which.camera, &*doomed) {
             let cameras: Vec<String> = self.read(|db| {
-                db.prepare("SELECT DISTINCT camera FROM events ORDER BY camera")?
+                db.prepare("SELECT camera FROM events UNION SELECT camera FROM moments ORDER BY camera")?
                     .query_map([], |row| row.get(0))?
                     .collect()
             })?;
@@ -167,6 +174,44 @@ fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
                 pictures: n(row, 4)?,
                 vectors: n(row, 5)?,
                 answers: n(row, 6)?,
+                is_moment: false,
+            })
+        })?
+        .collect()
+}
+
+/// Still moments, which by their own are neither named nor go on.
+fn doomed_moments(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
+    if which.event.is_some() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT id, camera, captured_us, file IS NOT NULL,
+                   (SELECT count(*) FROM moment_answers a WHERE a.moment = m.id)
+               FROM moments m
+               WHERE (?1 IS NULL OR captured_us >= ?1) AND (?2 IS NULL OR captured_us <= ?2)
+                   AND (?3 IS NULL OR camera = ?3)
+                   AND (NOT ?4 OR EXISTS (SELECT 1 FROM moment_answers a JOIN moment_labels l ON l.answer = a.id
+                                          WHERE a.moment = m.id AND l.class = ?5))
+               ORDER BY captured_us, id";
+    let values = params![
+        which.span.map(|it| it.0.as_microsecond()),
+        which.span.map(|it| it.1.as_microsecond()),
+        which.camera,
+        which.people,
+        HUMAN,
+    ];
+    let n = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|it| usize::try_from(it).unwrap_or(0));
+    db.prepare(sql)?
+        .query_map(values, |row| {
+            Ok(Doomed {
+                id: words::uuid(row, 0)?,
+                camera: row.get(1)?,
+                start: words::time(row, 2)?,
+                pictures: n(row, 3)?,
+                vectors: 0,
+                answers: n(row, 4)?,
+                is_open: false,
+                is_moment: true,
             })
         })?
         .collect()
@@ -264,6 +309,12 @@ impl Eraser {
                 db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(())).map_err(failed)?;
                 let tx = Transaction::new(db, TransactionBehavior::Immediate).map_err(failed)?;
                 for event in batch {
+                    // What was still at the time of an event may show what the event shows.
+                    let still = moments::files(&tx, AT_AN_EVENT_OR_ITSELF, &[event.as_bytes()]).map_err(failed)?;
+                    for (moment, pictures) in still {
+                        moments::remove(shared, &pictures)?;
+                        tx.execute("DELETE FROM moments WHERE id = ?1", [moment.as_bytes()]).map_err(failed)?;
+                    }
                     // Pictures first: a row without its picture is found again, a picture without its row is not.
                     for picture in pictures(&tx, event).map_err(failed)? {
                         let path = shared.dir.join(picture);
@@ -281,7 +332,7 @@ impl Eraser {
     /// Takes the last traces out of the files: of the copies, of the pictures' folder, of the database and its log.
     pub fn cleanse(&self, events: &BTreeSet<Uuid>) -> Result<(), EraseError> {
         for copy in copies(&self.store.shared.dir)? {
-            cleanse_copy(&copy, events, "DELETE FROM events WHERE id = ?1")
+            cleanse_copy(&copy, events, Goes::Events)
                 .map_err(|error| EraseError::Copy { path: copy.clone(), why: error.to_string() })?;
         }
         self.sweep()?;
@@ -301,9 +352,7 @@ impl Eraser {
         if self.alone {
             return Ok(());
         }
-        let known = self.store.read(|db| {
-            db.prepare("SELECT file FROM media WHERE file IS NOT NULL")?.query_map([], |row| row.get(0))?.collect()
-        })?;
+        let known = self.store.read(|db| db.prepare(super::tidy::FILES)?.query_map([], |row| row.get(0))?.collect())?;
         let shared = &self.store.shared;
         let swept = shared.media.sweep_beside(&known, STRAY_AGE);
         swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))
@@ -351,16 +400,38 @@ pub(super) fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<St
     Ok(files)
 }
 
-/// A copy is of an older schema; whatever refers to what `delete` takes of an event goes with it in each of them.
-pub(super) fn cleanse_copy(path: &Path, events: &BTreeSet<Uuid>, delete: &str) -> rusqlite::Result<()> {
+/// What goes out of a copy of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// Events, and still moments, by identity, with all that refers to them.
+    Events,
+    /// Pictures and vectors of events.
+    Media,
+    /// All still moments.
+    Moments,
+}
+
+/// A copy is of an older schema, in which there may be no moments yet; whatever refers to what goes goes with it in each of them.
+pub(super) fn cleanse_copy(path: &Path, ids: &BTreeSet<Uuid>, goes: Goes) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    let has_moments = db.table_exists(None, "moments")?;
     let tx = db.transaction()?;
     let mut n = 0;
-    for event in events {
-        n += tx.execute(delete, [event.as_bytes()])?;
+    for id in ids {
+        if goes == Goes::Events && has_moments {
+            n += tx.execute(&format!("DELETE FROM moments WHERE {AT_AN_EVENT_OR_ITSELF}"), [id.as_bytes()])?;
+        }
+        n += match goes {
+            Goes::Events => tx.execute("DELETE FROM events WHERE id = ?1", [id.as_bytes()])?,
+            Goes::Media => tx.execute("DELETE FROM media WHERE event = ?1", [id.as_bytes()])?,
+            Goes::Moments => 0,
+        };
+    }
+    if goes == Goes::Moments && has_moments {
+        n += tx.execute("DELETE FROM moments", [])?;
     }
     tx.commit()?;
     if n > 0 {

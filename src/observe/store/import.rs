@@ -126,6 +126,8 @@ fn settle(
                     suggested: None,
                     species: &species,
                     verified: false,
+                    key: None,
+                    question: None,
                 };
                 answers::append(&tx, &row)?;
                 imported.labels += 1;

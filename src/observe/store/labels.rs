@@ -40,7 +40,17 @@ impl Reader {
     ///
     /// With each goes what `second`, the second featurizer, says of it, where it has seen it.
     pub fn taught(&self, task: &str, featurizer: &str, second: Option<&str>) -> Result<Taught, StoreError> {
-        self.read(|db| taught(db, task, (featurizer, second)))
+        self.read(|db| taught(db, task, (featurizer, second), usize::MAX))
+    }
+
+    /// The same, of the latest `most` events alone.
+    pub fn taught_lately(
+        &self,
+        task: &str,
+        (featurizer, second): (&str, Option<&str>),
+        most: usize,
+    ) -> Result<Taught, StoreError> {
+        self.read(|db| taught(db, task, (featurizer, second), most))
     }
 
     /// Every kept whole picture of which something is said, in the order of time.
@@ -82,13 +92,13 @@ struct Row {
     time_zone: String,
 }
 
-fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>)) -> rusqlite::Result<Taught> {
+fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>), most: usize) -> rusqlite::Result<Taught> {
     let sql = "SELECT e.id, e.camera, e.start_us, e.time_known, d.time_zone
                FROM events e JOIN deployments d ON d.id = e.deployment
                WHERE EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.task = ?1 AND a.withdrawn_us IS NULL)
-               ORDER BY e.id";
+               ORDER BY e.id DESC LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([task], |row| {
+    let rows = statement.query_map(params![task, words::count(most as u64)], |row| {
         Ok(Row {
             id: words::uuid(row, 0)?,
             camera: row.get(1)?,
@@ -105,6 +115,7 @@ fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>)) -> rus
             events.push((row, frames));
         }
     }
+    events.reverse();
     let mut names: Vec<&str> = events.iter().flat_map(|it| it.1.iter().map(|it| it.0.as_str())).collect();
     names.sort_by_key(|it| (*it != BLANK, *it));
     names.dedup();

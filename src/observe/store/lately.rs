@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::teach::taught::{TaughtEvent, TaughtFrame, TaughtView};
 
@@ -20,9 +20,7 @@ impl Reader {
         (featurizer, second): (&str, Option<&str>),
     ) -> Result<Vec<(Timestamp, TaughtEvent)>, StoreError> {
         self.read(|db| {
-            // Identities sort by time; the first of that millisecond.
-            let millis = u64::try_from(after.as_millisecond()).unwrap_or(0);
-            let first = Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+            let first = words::first_of(after);
             let sql = "SELECT e.id, e.camera, e.start_us FROM events e
                        WHERE e.id >= ?1 AND e.start_us > ?2 AND e.state = 'ended' AND e.blank = 0 AND e.imported_as IS NULL
                            AND NOT EXISTS (SELECT 1 FROM events o WHERE o.state = 'open' AND o.start_us <= e.start_us)

@@ -3,21 +3,29 @@
 //! One process writes (a lock on the folder keeps a second daemon out), any number read: SQLite with a write-ahead log.
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
+mod answered;
 mod answers;
+mod askable;
 mod deployment;
 mod erase;
 mod error;
+mod found;
+mod frames;
+mod gallery;
 mod import;
 mod labels;
 mod lacking;
 mod lately;
+mod moments;
 mod past;
 mod people;
 mod piece;
+mod questions;
 mod read;
 mod recorded;
 mod save;
 mod schema;
+mod tally;
 mod tidy;
 mod waiting;
 mod words;
@@ -45,20 +53,28 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
+pub use answered::Answered;
 pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
+pub use askable::{Labelling, Still};
 pub use erase::{Doomed, EraseError, Eraser, Which};
 pub use error::StoreError;
+pub use found::Wanted;
+pub use frames::KeptFrame;
+pub use gallery::{Alike, Page};
 pub use import::{Imported, ImportedEvent, ImportedFrame};
 pub use labels::Labelled;
 pub(crate) use labels::{NO_CLASS, commonest};
 pub use lacking::{Coverage, LackingPicture, LostLabels, Of};
+pub use moments::{MomentAnswer, NewMoment, StoredMoment};
 pub use past::{Featurizers, PastEvent, PastView, Span};
 pub use people::Shown;
 pub(crate) use piece::Piece;
+pub use questions::{Check, Filling, NewQuestion, Question, QueueState, Why};
 pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
+pub use tally::{ClassTally, PersonTally};
 pub use waiting::{LabelCounts, Service};
 
 /// The database, below the state folder.

@@ -108,7 +108,7 @@ fn past(db: &Connection, id: Uuid, is_imported: bool, task: &str) -> rusqlite::R
     Ok(event)
 }
 
-fn views(db: &Connection, event: Uuid, (first, second): Featurizers<'_>) -> rusqlite::Result<Vec<PastView>> {
+pub(super) fn views(db: &Connection, event: Uuid, (first, second): Featurizers<'_>) -> rusqlite::Result<Vec<PastView>> {
     let sql = "SELECT m.captured_us, m.modality, m.view, m.x, m.y, m.width, m.height, m.score, v.vector, s.vector
                FROM media m JOIN embeddings v ON v.media = m.id AND v.featurizer = ?2
                    LEFT JOIN embeddings s ON s.media = m.id AND s.featurizer = ?3

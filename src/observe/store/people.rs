@@ -36,10 +36,18 @@ impl Store {
 
     /// A picture, unless it is to be kept from those who look.
     pub fn shown(&self, media: Uuid) -> Result<Shown, StoreError> {
-        let hides = self.hides_people();
+        self.shown_to(media, false)
+    }
+
+    /// The same for somebody who `sees_people`, as whoever labels must. Of a still moment no head knows whether people are in
+    /// it, so it counts as if they were until a person says that they are not.
+    pub fn shown_to(&self, media: Uuid, sees_people: bool) -> Result<Shown, StoreError> {
+        let hides = self.hides_people() && !sees_people;
         let found = self.read(|db| {
             let sql = "SELECT m.file, coalesce(e.people_said, e.people) FROM media m JOIN events e ON e.id = m.event
-                       WHERE m.id = ?1 AND m.file IS NOT NULL";
+                       WHERE m.id = ?1 AND m.file IS NOT NULL
+                       UNION ALL
+                       SELECT file, coalesce(people_said, 1) FROM moments WHERE id = ?1 AND file IS NOT NULL";
             let mut statement = db.prepare_cached(sql)?;
             let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?));
             statement.query_row([media.as_bytes()], row).optional()
@@ -81,6 +89,14 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
     }
     let path = shared.database();
     let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+    if super::moments::discard(shared, writer)? {
+        writer.log_holds_people = true;
+        for copy in erase::copies(&shared.dir)? {
+            let cleansed = erase::cleanse_copy(&copy, &BTreeSet::new(), erase::Goes::Moments);
+            cleansed.map_err(|error| StoreError::sqlite(&copy, &error))?;
+        }
+        tracing::info!("still moments were discarded: nobody knows whether people are in them");
+    }
     loop {
         let events = marked_with_media(writer.db()).map_err(failed)?;
         if events.is_empty() {
@@ -110,7 +126,7 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
         writer.log_holds_people = true;
         let events: BTreeSet<Uuid> = events.into_iter().collect();
         for copy in erase::copies(&shared.dir)? {
-            let cleansed = erase::cleanse_copy(&copy, &events, "DELETE FROM media WHERE event = ?1");
+            let cleansed = erase::cleanse_copy(&copy, &events, erase::Goes::Media);
             cleansed.map_err(|error| StoreError::sqlite(&copy, &error))?;
         }
         tracing::info!(events = events.len(), "pictures with people were discarded");

@@ -12,8 +12,12 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::error::StoreError;
 
 /// Step `n` brings a database from schema `n` to schema `n + 1`. Steps are never edited once released, only added.
-pub(super) const STEPS: [&str; 3] =
-    [include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: [&str; 4] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// How long a statement waits for another program's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

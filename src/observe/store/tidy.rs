@@ -16,6 +16,11 @@ const VECTORS: i64 = 100;
 
 /// Of a media `m`: nobody has said what its event shows.
 const UNLABELLED: &str = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = m.event)";
+/// Of a still moment `m`: nobody has said what it shows.
+const UNLABELLED_MOMENT: &str = "NOT EXISTS (SELECT 1 FROM moment_answers a WHERE a.moment = m.id)";
+/// Every picture that a row refers to.
+pub(super) const FILES: &str =
+    "SELECT file FROM media WHERE file IS NOT NULL UNION ALL SELECT file FROM moments WHERE file IS NOT NULL";
 
 impl Store {
     /// Closes the events that a crash left open, as they were last saved, and gives them, so that their end can be
@@ -49,8 +54,7 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
     let failed = |error: rusqlite::Error| StoreError::sqlite(&shared.database(), &error);
     writer.left_open = column(db, "SELECT id FROM events WHERE state = 'open' ORDER BY id", |row| words::uuid(row, 0))
         .map_err(failed)?;
-    let known: HashSet<String> =
-        column(db, "SELECT file FROM media WHERE file IS NOT NULL", |row| row.get(0)).map_err(failed)?;
+    let known: HashSet<String> = column(db, FILES, |row| row.get(0)).map_err(failed)?;
     let swept = shared.media.sweep(&known).map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
     if swept.removed > 0 {
         tracing::info!(files = swept.removed, "pictures that a crash left behind were removed");
@@ -103,9 +107,8 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
         let (mut freed, mut files) = (0, Vec::new());
         while freed < over && (files.len() as i64) < BATCH {
             // What people have labelled goes last.
-            let Some((id, file, size)) =
-                oldest(&tx, UNLABELLED)?.map_or_else(|| oldest(&tx, "1"), |it| Ok(Some(it)))?
-            else {
+            let unlabelled = oldest(&tx, UNLABELLED, UNLABELLED_MOMENT)?;
+            let Some((id, file, size)) = unlabelled.map_or_else(|| oldest(&tx, "1", "1"), |it| Ok(Some(it)))? else {
                 break;
             };
             forget(&tx, id)?;
@@ -124,13 +127,19 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
     }
 }
 
-/// The oldest picture of those that a condition holds of: identity, file, bytes.
-fn oldest(db: &Connection, condition: &str) -> rusqlite::Result<Option<(Uuid, String, i64)>> {
-    let sql = format!(
-        "SELECT m.id, m.file, m.bytes FROM media m WHERE m.file IS NOT NULL AND {condition} ORDER BY m.captured_us LIMIT 1"
-    );
-    let row = |row: &rusqlite::Row<'_>| Ok((words::uuid(row, 0)?, row.get(1)?, row.get(2)?));
-    db.prepare_cached(&sql)?.query_row([], row).optional()
+/// The oldest picture of those, of events and of still moments, that a condition holds of: identity, file, bytes.
+fn oldest(db: &Connection, of_events: &str, of_moments: &str) -> rusqlite::Result<Option<(Uuid, String, i64)>> {
+    let mut oldest: Option<(i64, (Uuid, String, i64))> = None;
+    for (table, condition) in [("media", of_events), ("moments", of_moments)] {
+        let sql = format!(
+            "SELECT m.id, m.file, m.bytes, m.captured_us FROM {table} m WHERE m.file IS NOT NULL AND {condition}
+             ORDER BY m.captured_us LIMIT 1"
+        );
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(3)?, (words::uuid(row, 0)?, row.get(1)?, row.get(2)?)));
+        let found = db.prepare_cached(&sql)?.query_row([], row).optional()?;
+        oldest = oldest.into_iter().chain(found).min_by_key(|it| it.0);
+    }
+    Ok(oldest.map(|it| it.1))
 }
 
 /// Where the database is larger than it may be the oldest vectors go, which are nearly all of it; what was seen stays. The
@@ -176,8 +185,9 @@ fn forget_missing<'a>(db: &mut Connection, missing: impl Iterator<Item = &'a Str
     tx.commit()
 }
 
-/// The row loses its picture, and goes where it has no vector either.
+/// The row loses its picture, and goes where it has no vector either, or is of a moment that nobody has said anything of.
 fn forget(db: &Connection, id: Uuid) -> rusqlite::Result<()> {
+    super::moments::forget(db, id)?;
     db.prepare_cached("UPDATE media SET file = NULL, mediatype = NULL, bytes = 0 WHERE id = ?1")?
         .execute([id.as_bytes()])?;
     db.prepare_cached("DELETE FROM media WHERE id = ?1 AND id NOT IN (SELECT media FROM embeddings WHERE media = ?1)")?

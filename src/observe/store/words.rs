@@ -7,7 +7,7 @@ use rusqlite::types::Type;
 use serde::Serialize;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// The word of an enum's value.
 pub(super) fn word<T: Serialize>(value: T) -> String {
@@ -34,6 +34,11 @@ pub(super) fn uuid(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<U
 pub(super) fn time(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Integer, Box::new(error)))
+}
+
+/// The first identity of a moment: those of events and pictures sort by time.
+pub(super) fn first_of(at: Timestamp) -> Uuid {
+    Builder::from_unix_timestamp_millis(u64::try_from(at.as_millisecond()).unwrap_or(0), &[0; 10]).into_uuid()
 }
 
 /// A count as SQLite has it.

@@ -52,6 +52,8 @@ fn watch(site: &Site, n: u32, labelled: bool) {
                 labeller: "ann".into(),
                 species,
                 verified: false,
+                key: None,
+                question: None,
             };
             store.answer(&answer).unwrap();
         }

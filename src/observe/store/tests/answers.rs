@@ -23,6 +23,8 @@ fn say(event: Uuid, labeller: &str, classes: &[&str]) -> Answer {
         labeller: labeller.into(),
         species: classes.iter().map(|it| Species::of(it)).collect(),
         verified: false,
+        key: None,
+        question: None,
     }
 }
 

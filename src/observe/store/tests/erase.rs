@@ -106,6 +106,8 @@ fn no_byte_of_an_erased_event_is_left_and_the_daemon_goes_on() {
         labeller: "Zebedee".into(),
         species: vec![Species::of("burchell's")],
         verified: false,
+        key: None,
+        question: None,
     };
     beside.answer(&answer).unwrap();
     // A later head has said something else since.
@@ -171,6 +173,8 @@ fn events_are_chosen_by_span_camera_and_people_and_open_ones_wait() {
         labeller: "ann".into(),
         species: vec![Species::of("human")],
         verified: false,
+        key: None,
+        question: None,
     };
     let beside = Store::open_beside(dir.path(), &fixture::config()).unwrap();
     beside.answer(&answer).unwrap();

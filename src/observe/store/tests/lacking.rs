@@ -38,6 +38,8 @@ fn what_a_featurizer_lacks_is_found_in_pictures_that_are_kept() {
         labeller: "ann".into(),
         species: vec![Species::of("fox")],
         verified: false,
+        key: None,
+        question: None,
     };
     store.answer(&answer).unwrap();
     let coverage = |of| store.coverage(OTHER, of).unwrap();
@@ -84,7 +86,18 @@ fn labels_of_events_without_a_picture_are_listed() {
     for (task, class) in [("species", "hen"), ("species", "fox"), ("content", "animal")] {
         let (event, labeller) = (bare.event.id, "ann".into());
         let species = vec![Species::of(class)];
-        store.answer(&Answer { event, frame: None, task: task.into(), labeller, species, verified: false }).unwrap();
+        store
+            .answer(&Answer {
+                event,
+                frame: None,
+                task: task.into(),
+                labeller,
+                species,
+                verified: false,
+                key: None,
+                question: None,
+            })
+            .unwrap();
     }
     let lost = store.lost_labels(OTHER).unwrap();
     assert_eq!(lost.len(), 1);

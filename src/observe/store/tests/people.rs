@@ -27,7 +27,7 @@ fn at(hours: i64) -> Timestamp {
 
 fn answer(event: Uuid, task: &str, class: &str) -> Answer {
     let (task, species) = (task.into(), vec![Species::of(class)]);
-    Answer { event, frame: None, task, labeller: "ann".into(), species, verified: false }
+    Answer { event, frame: None, task, labeller: "ann".into(), species, verified: false, key: None, question: None }
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! The daemon's thread that keeps questions at hand: a day's at midnight, and more where none is left of a day that is not used
+//! up. It looks every second, at the lowest priority.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
+use super::fill::{FillError, Filler};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// Between looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// After questions were chosen, or could not be, they are not chosen again before this …
+const PAUSE: Duration = Duration::from_secs(60);
+/// … and choosing may take this share of the time.
+const SHARE: u32 = 20;
+/// The lowest priority: it gets what nobody else wants.
+const NICENESS: i32 = 19;
+
+/// Keeps questions at hand.
+#[derive(Debug)]
+pub struct Asker {
+    filler: Filler,
+    tasks: Vec<Task>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    /// What was complained of last.
+    complained: String,
+}
+
+#[derive(Debug)]
+struct Task {
+    name: String,
+    not_before: Option<Instant>,
+    /// What the store was like at the last look.
+    version: Option<i64>,
+}
+
+impl Asker {
+    /// Of tasks; nothing is looked at yet.
+    pub fn new(filler: Filler, tasks: &[String], clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Asker {
+        tasks.iter().for_each(|it| metrics.asking.begin(it));
+        let tasks = tasks.iter().map(|it| Task { name: it.clone(), not_before: None, version: None }).collect();
+        Asker { filler, tasks, clock, metrics, complained: String::new() }
+    }
+
+    /// Goes on, on a thread of its own, until the other end of `running` is gone.
+    pub fn spawn(mut self, running: Receiver<()>) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("ask".into()).spawn(move || {
+            if let Err(error) = setpriority_process(Some(gettid()), NICENESS) {
+                tracing::debug!(%error, "questions are chosen at the priority of all else");
+            }
+            while running.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                self.look();
+            }
+        })
+    }
+
+    /// Looks once.
+    pub fn look(&mut self) {
+        for at in 0..self.tasks.len() {
+            match self.look_at(at) {
+                Ok(()) => self.complained.clear(),
+                Err(error) => {
+                    self.tasks[at].not_before = Some(Instant::now() + PAUSE);
+                    let said = error.to_string();
+                    if said != self.complained {
+                        tracing::warn!(task = self.tasks[at].name, "ask: {said}; it is tried again");
+                        self.complained = said;
+                    }
+                }
+            }
+        }
+    }
+
+    fn look_at(&mut self, at: usize) -> Result<(), FillError> {
+        let task = &mut self.tasks[at];
+        if task.not_before.is_some_and(|it| Instant::now() < it) {
+            // Answers do not wait for it: only what is shown does.
+            let version = self.filler.reader().data_version()?;
+            if task.version.replace(version) != Some(version) {
+                self.metrics.asking.show(&task.name, &self.filler.reader().queue_state(&task.name)?);
+            }
+            return Ok(());
+        }
+        let state = self.filler.reader().queue_state(&task.name)?;
+        self.metrics.asking.show(&task.name, &state);
+        if !self.filler.is_due(&task.name, &state)? {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let filled = self.filler.fill(&task.name, rand::random());
+        task.not_before = Some(Instant::now() + PAUSE.max(began.elapsed() * SHARE));
+        let filled = filled?;
+        self.metrics
+            .asking
+            .last_fill
+            .with_label_values(&[&task.name])
+            .set(self.clock.now().as_microsecond() as f64 / 1e6);
+        self.metrics.asking.show(&task.name, &self.filler.reader().queue_state(&task.name)?);
+        let (added, expired, took_secs) = (filled.added, filled.expired, began.elapsed().as_secs_f64());
+        tracing::info!(task = task.name, added, expired, took_secs, "questions chosen");
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Events that somebody looks for: by camera, by what they are called, by whether people are in them.
+
+use std::collections::HashSet;
+
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::{Reader, StoreError, StoredEvent, read, words};
+
+/// What somebody looks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those that people may be in, blank ones too; or those that they are not.
+    pub people: Option<bool>,
+    /// Those that are called so now, by class or by type.
+    pub class: Option<String>,
+    /// Those of a camera.
+    pub camera: Option<String>,
+    /// None that heads or people call, or would guess to be, any of these.
+    pub not_of: Vec<String>,
+}
+
+/// Whether anybody or any head has said, or guessed, one of the classes of an array `?2` in JSON of event `e.id`.
+const CALLED: &str = "(EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND
+        (o.class IN (SELECT value FROM json_each(?2)) OR o.hint IN (SELECT value FROM json_each(?2))))
+    OR EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
+        WHERE a.event = e.id AND a.withdrawn_us IS NULL AND l.class IN (SELECT value FROM json_each(?2))))";
+
+impl Reader {
+    /// The latest events of live cameras that somebody looks for, the latest first; with `before`, those that opened before
+    /// that one. Blank ones are among them only where people, or blank ones, are asked for.
+    pub fn found(&self, wanted: &Wanted, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut only = String::from("e.imported_as IS NULL AND e.id < ?1");
+        if wanted.people != Some(true) && wanted.class.as_deref() != Some("blank") {
+            only += " AND e.blank = 0";
+        }
+        match wanted.people {
+            Some(true) => only += " AND coalesce(e.people_said, e.people) = 1",
+            Some(false) => only += " AND coalesce(e.people_said, e.people) = 0",
+            None => {}
+        }
+        if wanted.class.is_some() {
+            only += " AND EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.current = 1
+                          AND coalesce(o.class, o.type) = ?3)";
+        }
+        if wanted.camera.is_some() {
+            only += " AND e.camera = ?4";
+        }
+        if !wanted.not_of.is_empty() {
+            only += &format!(" AND NOT {CALLED}");
+        }
+        // Each number stands there, whatever is asked for.
+        let sql = format!(
+            "SELECT e.id FROM events e WHERE {only} AND (?2 IS NULL OR 1) AND (?3 IS NULL OR 1) AND (?4 IS NULL OR 1)
+             ORDER BY e.id DESC LIMIT ?5"
+        );
+        let (not_of, before) = (array(&wanted.not_of), before.unwrap_or(Uuid::max()));
+        self.read(|db| {
+            let values = params![before.as_bytes(), not_of, wanted.class, wanted.camera, words::count(limit as u64)];
+            let ids = db
+                .prepare_cached(&sql)?
+                .query_map(values, |row| words::uuid(row, 0))?
+                .collect::<rusqlite::Result<Vec<Uuid>>>()?;
+            ids.into_iter().filter_map(|id| read::event(db, id).transpose()).collect()
+        })
+    }
+
+    /// Which of these events a head or somebody calls, or would guess to be, any of these classes.
+    pub fn of_classes(&self, events: &[Uuid], classes: &[String]) -> Result<HashSet<Uuid>, StoreError> {
+        let classes = array(classes);
+        self.read(|db| {
+            let mut statement = db.prepare_cached(&format!("SELECT 1 FROM events e WHERE e.id = ?1 AND {CALLED}"))?;
+            let mut found = HashSet::new();
+            for event in events {
+                if statement.exists(params![event.as_bytes(), classes])? {
+                    found.insert(*event);
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn array(texts: &[String]) -> String {
+    serde_json::Value::from(texts).to_string()
+}

@@ -1,0 +1,77 @@
+//! How many labels there are, for people: by species and by person, as they hold.
+
+use rusqlite::params;
+
+use super::{Reader, StoreError};
+
+/// What holds, of an answer `a`: it was not taken back, and no later one of the same thing holds.
+const HOLDS: &str = "a.withdrawn_us IS NULL AND NOT EXISTS (
+    SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us AND b.task = a.task
+        AND b.withdrawn_us IS NULL AND b.id > a.id)";
+
+/// A class, and the events that are said to show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassTally {
+    /// Its name.
+    pub class: String,
+    /// Events of which this holds.
+    pub events: u64,
+    /// Those of them of which a second person agrees.
+    pub verified: u64,
+}
+
+/// A person, and what they have said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonTally {
+    /// The name.
+    pub labeller: String,
+    /// Answers that hold.
+    pub holding: u64,
+    /// All of them.
+    pub given: u64,
+}
+
+impl Reader {
+    /// Classes by the events that they hold of, the most first.
+    pub fn classes_labelled(&self, task: &str) -> Result<Vec<ClassTally>, StoreError> {
+        self.read(|db| {
+            let sql = format!(
+                "SELECT l.class, count(DISTINCT a.event), count(DISTINCT CASE WHEN a.verified THEN a.event END)
+                 FROM answers a JOIN labels l ON l.answer = a.id WHERE a.task = ?1 AND {HOLDS}
+                 GROUP BY l.class ORDER BY 2 DESC, l.class"
+            );
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(ClassTally { class: row.get(0)?, events: count(row, 1)?, verified: count(row, 2)? })
+            };
+            db.prepare_cached(&sql)?.query_map([task], row)?.collect()
+        })
+    }
+
+    /// People by what they have said, who said most first.
+    pub fn people_labelling(&self, task: &str) -> Result<Vec<PersonTally>, StoreError> {
+        self.read(|db| {
+            let sql = format!(
+                "SELECT a.labeller, sum({HOLDS}), count(*) FROM answers a WHERE a.task = ?1
+                 GROUP BY a.labeller ORDER BY 3 DESC, a.labeller"
+            );
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(PersonTally { labeller: row.get(0)?, holding: count(row, 1)?, given: count(row, 2)? })
+            };
+            db.prepare_cached(&sql)?.query_map([task], row)?.collect()
+        })
+    }
+
+    /// Every class that anybody has named, in the order in which it first was: one that is there keeps its place.
+    pub fn classes_named(&self, task: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT l.class FROM answers a JOIN labels l ON l.answer = a.id
+                       WHERE a.task = ?1 AND a.withdrawn_us IS NULL GROUP BY l.class ORDER BY min(a.id), l.class LIMIT ?2";
+            let limit = super::words::count(limit as u64);
+            db.prepare_cached(sql)?.query_map(params![task, limit], |row| row.get(0))?.collect()
+        })
+    }
+}
+
+fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
+}

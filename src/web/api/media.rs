@@ -1,0 +1,63 @@
+//! Pictures, by their identity alone: never by a path.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::on_disk;
+use crate::observe::store::Shown;
+use crate::web::App;
+use crate::web::refused::{Named, Refused};
+use crate::web::who::{Role, Who};
+
+/// What a camera shows now.
+pub(in crate::web) async fn picture(State(app): State<App>, who: Who, Named(name): Named<String>) -> Response {
+    let store = app.store.clone();
+    let hidden = match on_disk(&app, move || store.cameras_with_people()).await {
+        Ok(cameras) => cameras.contains(&name) || app.glances.is_hidden(&name),
+        Err(response) => return response,
+    };
+    match app.glances.latest(&name) {
+        _ if hidden && !who.sees_people() => people_hidden(),
+        Some(it) => ([(header::CONTENT_TYPE, "image/jpeg")], it.jpeg.to_vec()).into_response(),
+        None => Refused::missing("no picture of such a camera").into_response(),
+    }
+}
+
+/// A picture of an event, or of a still moment.
+pub(in crate::web) async fn media(State(app): State<App>, who: Who, Named(id): Named<Uuid>) -> Response {
+    let store = app.store.clone();
+    let read = move || {
+        let shown = match store.shown_to(id, who.sees_people())? {
+            // Nobody has looked yet whether people are in a still moment: whoever labels is asked just that.
+            Shown::Hidden if who.may(Role::Label) && store.moment(id)?.is_some_and(|it| it.people_said.is_none()) => {
+                store.shown_to(id, true)?
+            }
+            shown => shown,
+        };
+        // A file that is gone was deleted since, to make room.
+        Ok(match shown {
+            Shown::At(path) => Some(std::fs::read(path).ok()),
+            Shown::Hidden => None,
+            Shown::Missing => Some(None),
+        })
+    };
+    match on_disk(&app, read).await {
+        Ok(Some(Some(jpeg))) => {
+            // What may be hidden later, or from others, must not stay with whoever has seen it.
+            let caching = if app.store.hides_people() { "no-store" } else { "private, max-age=31536000, immutable" };
+            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, caching)], jpeg).into_response()
+        }
+        Ok(None) => people_hidden(),
+        Ok(Some(None)) => Refused::missing("no such picture").into_response(),
+        Err(response) => response,
+    }
+}
+
+/// Who is not known to label sees no pictures with people: on an open loopback, nobody.
+fn people_hidden() -> Response {
+    let error = "people may be in this picture, and the config hides those from all who have not logged in to label: \
+                 `people.pictures` says so, and a label of the event that says what else it is shows it again";
+    Refused::forbidden("people", error).into_response()
+}

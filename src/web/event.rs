@@ -1,0 +1,155 @@
+//! One event: its frames, what the heads say, what people said, and a form to say otherwise.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::App;
+use super::api::on_disk;
+use super::frame::{Frame, go, not_done, page};
+use super::names::{Choice, choices};
+use super::page::{EventCard, Moment, event_card};
+use super::review::{AnswerFields, FrameLink, Shown, frame_links, is_hidden, shown};
+use super::said::{self, Fields};
+use super::who::Who;
+use crate::domain::Observation;
+use crate::observe::store::{Recorded, Standing};
+
+#[derive(Template)]
+#[template(path = "event.html")]
+struct EventPage {
+    frame: Frame,
+    names: String,
+    event: EventCard,
+    looks: u32,
+    picture: Option<Shown>,
+    nothing: &'static str,
+    frames: Vec<FrameLink>,
+    observations: Vec<Line>,
+    said: Vec<SaidLine>,
+    classes: Vec<Choice>,
+    action: String,
+    answer: AnswerFields,
+}
+
+struct Line {
+    task: String,
+    name: String,
+    scientific_name: String,
+    hint: String,
+    percent: String,
+    generation: u32,
+    /// It was said as it happened, and something else holds.
+    first: bool,
+}
+
+struct SaidLine {
+    classes: String,
+    about: String,
+    holds: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    media: Option<Uuid>,
+}
+
+pub(super) async fn event(
+    State(app): State<App>,
+    who: Who,
+    Path(id): Path<Uuid>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    made(&app, &who, id, asked.media).await.unwrap_or_else(|it| it)
+}
+
+async fn made(app: &App, who: &Who, id: Uuid, media: Option<Uuid>) -> Result<Response, Response> {
+    let store = app.store.clone();
+    let read = move || match store.event(id)? {
+        None => Ok(None),
+        Some(stored) => Ok(Some((stored, store.frames(id)?, store.recorded(None, Some(id))?))),
+    };
+    let Some((stored, frames, recorded)) = on_disk(app, read).await? else {
+        return Err(not_done(who, StatusCode::NOT_FOUND, "There is no such event.", "/"));
+    };
+    let task = app.teach.tasks.first().cloned().unwrap_or_default();
+    let (named, offered) = said::offered(app, &task).await?;
+    let (now, hidden) = (Timestamp::now(), is_hidden(&app.store, who, &stored));
+    let card = event_card(&stored, hidden, now);
+    let frames = if hidden { Vec::new() } else { frames };
+    let shown = shown(&frames, media.or(stored.event.media.first().copied()));
+    let holding = stored.event.observations.iter().map(|it| line(it, false));
+    let names: Vec<&str> = card.what.iter().map(|it| it.name.as_str()).collect();
+    let names = names.join(", ");
+    Ok(page(&EventPage {
+        frame: Frame::new("", who),
+        looks: stored.event.looks,
+        picture: shown.map(|it| Shown { src: format!("/media/{it}"), alt: card.alt.clone() }),
+        nothing: if hidden { "People may be in it: not shown" } else { "There is no picture of it any more" },
+        frames: frame_links(&frames, shown, &stored, now),
+        observations: holding.chain(stored.first.iter().map(|it| line(it, true))).collect(),
+        said: recorded.iter().rev().map(|it| said_line(it, &stored.time_zone, now)).collect(),
+        classes: choices(&named),
+        action: format!("/events/{id}/label"),
+        answer: AnswerFields {
+            key: Uuid::now_v7().to_string(),
+            task,
+            question: String::new(),
+            event: id.to_string(),
+            frame: shown.map(|it| it.to_string()).unwrap_or_default(),
+            names: Arc::from(offered),
+        },
+        event: card,
+        names,
+    }))
+}
+
+/// Takes down what somebody says of it; then the event as it is now.
+pub(super) async fn label(
+    State(app): State<App>,
+    who: Who,
+    Path(id): Path<Uuid>,
+    Form(mut fields): Form<Vec<(String, String)>>,
+) -> Response {
+    // The address says which event it is.
+    fields.retain(|it| it.0 != "event" && it.0 != "question");
+    fields.push(("event".into(), id.to_string()));
+    let done = async { said::take_down(&app, &who, &Fields(fields)).await };
+    let back = format!("/events/{id}");
+    match done.await {
+        Ok(Ok(_)) => go(&back),
+        Ok(Err((status, why))) => not_done(&who, status, why, &back),
+        Err(response) => response,
+    }
+}
+
+fn line(it: &Observation, first: bool) -> Line {
+    Line {
+        task: it.generation.task.to_string(),
+        name: it.shown(),
+        scientific_name: it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default(),
+        hint: it.hint.as_ref().map(|it| it.name.to_string()).unwrap_or_default(),
+        percent: format!("{:.0} %", 100.0 * it.probability),
+        generation: it.generation.number,
+        first,
+    }
+}
+
+fn said_line(it: &Recorded, zone: &str, now: Timestamp) -> SaidLine {
+    let of = it.frame.map_or(String::new(), |at| format!(", of the frame of {}", Moment::of(at, zone, now).clock));
+    let standing = match it.standing {
+        Standing::Holds if it.verified => ", verified",
+        Standing::Holds => "",
+        Standing::Superseded => ", superseded",
+        Standing::Withdrawn => ", taken back",
+    };
+    let given = Moment::of(it.given, zone, now).short;
+    let about = format!("{}: {}, {given}{of}{standing}", it.task, it.labeller);
+    SaidLine { classes: it.classes.clone(), about, holds: it.standing == Standing::Holds }
+}

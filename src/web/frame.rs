@@ -1,0 +1,93 @@
+//! What every page has: where one is, who one is, and what that allows; and how a page is made.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+use super::login::own_path;
+use super::who::{Role, Who};
+
+/// The pages, as the head of each names them.
+const PAGES: [Link; 5] = [
+    Link { name: "Live", href: "/" },
+    Link { name: "Review", href: "/review" },
+    Link { name: "Gallery", href: "/gallery" },
+    Link { name: "Progress", href: "/progress" },
+    Link { name: "History", href: "/history" },
+];
+
+pub(super) struct Link {
+    pub(super) name: &'static str,
+    pub(super) href: &'static str,
+}
+
+/// What the templates know of who asks.
+pub(super) struct Frame {
+    pub(super) here: &'static str,
+    pub(super) csrf: String,
+    pub(super) may_label: bool,
+    pub(super) may_administer: bool,
+}
+
+impl Frame {
+    /// `here`: which of the pages it is.
+    pub(super) fn new(here: &'static str, who: &Who) -> Frame {
+        Frame {
+            here,
+            csrf: who.csrf().into(),
+            may_label: who.may(Role::Label),
+            may_administer: who.may(Role::Administer),
+        }
+    }
+
+    /// Those that one may see.
+    pub(super) fn pages(&self) -> impl Iterator<Item = &'static Link> + use<> {
+        let may_label = self.may_label;
+        PAGES.iter().filter(move |it| may_label || it.name != "Review")
+    }
+}
+
+pub(super) fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "web: the page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message {
+    frame: Frame,
+    said: String,
+    back: String,
+}
+
+/// Says on a page of its own why something was not done.
+pub(super) fn not_done(who: &Who, status: StatusCode, said: impl Into<String>, back: &str) -> Response {
+    let frame = Frame::new("", who);
+    (status, page(&Message { frame, said: said.into(), back: back.into() })).into_response()
+}
+
+/// Back to a page of ours, whatever was asked for.
+pub(super) fn go(to: &str) -> Response {
+    Redirect::to(own_path(to)).into_response()
+}
+
+/// For a query: what is not a letter or digit as its bytes.
+pub(super) fn in_query(text: &str) -> String {
+    let plain = |it: &u8| it.is_ascii_alphanumeric() || b"-._".contains(it);
+    text.bytes().map(|it| if plain(&it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_holds_any_name() {
+        assert_eq!(in_query("red fox & Ö"), "red%20fox%20%26%20%C3%96");
+    }
+}

@@ -1,0 +1,162 @@
+//! What the labels have bought: how many there are, how right each generation is, and which species need more.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+
+use super::App;
+use super::api::on_disk;
+use super::frame::{Frame, in_query, not_done, page};
+use super::history::{Asked, Line, lines};
+use super::plot::{Bar, Point, bars, points, wilson};
+use super::said;
+use super::who::Who;
+use crate::observe::store::{ClassTally, PersonTally};
+use crate::teach::generations::Generations;
+
+/// Species of the plot; what is rarer stands in the table of what is missing.
+const MAX_BARS: usize = 30;
+/// Generations of the plot, the latest.
+const MAX_POINTS: usize = 30;
+/// Challengers of which it is said why.
+const N_CHALLENGERS: usize = 3;
+/// Species that are said to need labels.
+const MAX_WANTED: usize = 12;
+/// From so many events on the judge looks at a species by itself.
+const ENOUGH: u64 = 8;
+/// Answers that are no species.
+const NO_SPECIES: [&str; 5] = ["unknown", "unidentifiable", "blank", "human", "unclassified"];
+
+#[derive(Template)]
+#[template(path = "progress.html")]
+struct ProgressPage {
+    frame: Frame,
+    task: String,
+    tasks: Vec<String>,
+    serving: String,
+    held_out: Option<String>,
+    estimates: Vec<String>,
+    species: Option<String>,
+    enough: u64,
+    wanted: Vec<Wanted>,
+    people: Vec<PersonTally>,
+    challengers: Vec<Challenger>,
+}
+
+struct Wanted {
+    name: String,
+    query: String,
+    labelled: u64,
+    seen: u64,
+    missing: u64,
+}
+
+struct Challenger {
+    number: u32,
+    word: String,
+    why: String,
+    failed: Vec<String>,
+}
+
+pub(super) async fn progress(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
+    made(&app, &who, &asked.task).await.unwrap_or_else(|it| it)
+}
+
+async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
+    let task = said::task(app, task).map_err(|(status, why)| not_done(who, status, why, "/progress"))?;
+    let generations = Generations::of(&app.state_dir, &task);
+    let (store, of) = (app.store.clone(), task.clone());
+    let read = move || {
+        let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current)?)));
+        Ok((store.classes_labelled(&of)?, store.people_labelling(&of)?, store.classes_seen(&of)?, heads))
+    };
+    let (labelled, people, seen, heads) = on_disk(app, read).await?;
+    let (current, generations) = heads.unwrap_or_else(|error| {
+        tracing::error!(%error, "web: the generations could not be read");
+        (0, Vec::new())
+    });
+    Ok(page(&ProgressPage {
+        frame: Frame::new("Progress", who),
+        tasks: app.teach.tasks.clone(),
+        task,
+        serving: if current == 0 { "the starter head serves".into() } else { format!("generation {current} serves") },
+        held_out: held_out(&generations),
+        estimates: Vec::new(),
+        species: (!labelled.is_empty()).then(|| bars("Labelled events by species", &species(&labelled))),
+        enough: ENOUGH,
+        wanted: wanted(&labelled, &seen),
+        people,
+        challengers: challengers(&generations),
+    }))
+}
+
+fn species(labelled: &[ClassTally]) -> Vec<Bar> {
+    labelled.iter().take(MAX_BARS).map(|it| Bar { name: it.class.clone(), value: it.events }).collect()
+}
+
+fn held_out(generations: &[Line]) -> Option<String> {
+    let scored: Vec<(&Line, _)> = generations.iter().filter_map(|it| Some((it, it.held_out?))).collect();
+    let latest = &scored[scored.len().saturating_sub(MAX_POINTS)..];
+    let point = |(it, score): &(&Line, crate::teach::generations::HeldOut)| Point {
+        name: it.number.to_string(),
+        value: score.accuracy,
+        interval: wilson(score.accuracy, score.events),
+        served: it.served,
+    };
+    let all: Vec<Point> = latest.iter().map(point).collect();
+    (!all.is_empty()).then(|| points("Right answers by generation, on events that it was not fitted on", &all))
+}
+
+/// Species that are seen or labelled, and labelled less than a head can be judged by: the commonest of them first, as they
+/// are what it is wrong about most often.
+fn wanted(labelled: &[ClassTally], seen: &[(String, u64)]) -> Vec<Wanted> {
+    let mut species: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    labelled.iter().for_each(|it| species.entry(&it.class).or_default().0 = it.events);
+    seen.iter().for_each(|it| species.entry(&it.0).or_default().1 = it.1);
+    let few = species.into_iter().filter(|(name, (n, _))| *n < ENOUGH && !NO_SPECIES.contains(name));
+    let mut wanted: Vec<Wanted> = few
+        .map(|(name, (labelled, seen))| Wanted {
+            name: name.into(),
+            query: in_query(name),
+            labelled,
+            seen,
+            missing: ENOUGH - labelled,
+        })
+        .collect();
+    wanted.sort_by(|a, b| b.seen.cmp(&a.seen).then(a.labelled.cmp(&b.labelled)).then(a.name.cmp(&b.name)));
+    wanted.truncate(MAX_WANTED);
+    wanted
+}
+
+fn challengers(generations: &[Line]) -> Vec<Challenger> {
+    let taught = generations.iter().rev().filter(|it| it.number > 0).take(N_CHALLENGERS);
+    let check = |it: &crate::teach::judge::Check| {
+        format!("{}: {:+.3}, may be as bad as {:+.3}; the limit is {:+.3}", it.name, it.difference, it.bound, it.limit)
+    };
+    taught
+        .map(|it| Challenger {
+            number: it.number,
+            word: it.word.clone(),
+            why: it.why.clone(),
+            failed: it.failed.iter().map(check).collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_often_and_labelled_seldom_is_wanted_first() {
+        let tally = |class: &str, events| ClassTally { class: class.into(), events, verified: 0 };
+        let labelled = [tally("red fox", 30), tally("badger", 2), tally("hare", 3), tally("blank", 1)];
+        let seen =
+            [("red fox", 900), ("roe deer", 40), ("hare", 12), ("unknown", 99)].map(|it| (it.0.to_owned(), it.1));
+        let wanted = wanted(&labelled, &seen);
+        let names: Vec<(&str, u64)> = wanted.iter().map(|it| (&*it.name, it.missing)).collect();
+        assert_eq!(names, [("roe deer", 8), ("hare", 5), ("badger", 6)]);
+    }
+}

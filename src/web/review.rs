@@ -1,0 +1,430 @@
+//! The review page: one question after the other. Every answer is a form; a script sends the same forms in the background.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::App;
+use super::api::on_disk;
+use super::frame::{Frame, go, in_query, not_done, page};
+use super::names::{Choice, Offered, choices};
+use super::page::Moment;
+use super::said::{self, Fields};
+use super::who::Who;
+use crate::domain::{Modality, ObservationType};
+use crate::observe::ranked::ranked;
+use crate::observe::store::{KeptFrame, Question, QueueState, Standing, Store, StoreError, StoredEvent};
+
+/// Questions that are lent out at once.
+const MAX_AHEAD: usize = 20;
+/// Guesses on a card.
+const N_GUESSES: usize = 4;
+/// What is less likely is not shown.
+const MIN_SHOWN: f32 = 0.01;
+
+#[derive(Template)]
+#[template(path = "review.html")]
+struct Review {
+    frame: Frame,
+    task: String,
+    tasks: Vec<String>,
+    progress: Progress,
+    classes: Vec<Choice>,
+    cards: Vec<Card>,
+}
+
+#[derive(Template)]
+#[template(path = "review-cards.html")]
+struct Cards {
+    frame: Frame,
+    progress: Progress,
+    classes: Vec<Choice>,
+    cards: Vec<Card>,
+}
+
+/// How far the day's work is.
+pub(super) struct Progress {
+    left: u64,
+    said: String,
+}
+
+/// One question.
+struct Card {
+    why: &'static str,
+    reason: String,
+    blind: bool,
+    picture: Option<Shown>,
+    /// Why there is no picture.
+    nothing: &'static str,
+    frames: Vec<FrameLink>,
+    guesses: Vec<GuessLine>,
+    hint: String,
+    /// What people have said of it.
+    said: Vec<String>,
+    camera: String,
+    place: String,
+    time: Moment,
+    infrared: bool,
+    answer: AnswerFields,
+}
+
+/// What the forms of an answer hold.
+pub(super) struct AnswerFields {
+    pub(super) key: String,
+    pub(super) task: String,
+    pub(super) question: String,
+    pub(super) event: String,
+    /// The picture that is shown.
+    pub(super) frame: String,
+    pub(super) names: Arc<[Offered]>,
+}
+
+/// The picture that is shown large.
+pub(super) struct Shown {
+    pub(super) src: String,
+    pub(super) alt: String,
+}
+
+/// A frame that can be shown instead.
+pub(super) struct FrameLink {
+    pub(super) at: String,
+    pub(super) whole: Option<Uuid>,
+    pub(super) crop: Option<Uuid>,
+    /// The picture that is shown, where it is of this frame.
+    pub(super) shown: Option<Uuid>,
+}
+
+impl FrameLink {
+    pub(super) fn is_shown(&self, media: &Uuid) -> bool {
+        self.shown == Some(*media)
+    }
+}
+
+struct GuessLine {
+    name: String,
+    scientific_name: String,
+    percent: String,
+    probability: f32,
+}
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    task: String,
+    question: Option<Uuid>,
+    media: Option<Uuid>,
+    n: Option<usize>,
+}
+
+/// What a script is told once an answer is on disk.
+#[derive(Debug, Serialize)]
+struct Told {
+    progress: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<Uuid>,
+}
+
+/// The page with the next question.
+pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
+    let made = async {
+        let (task, cards, classes, progress) = cards(&app, &who, &asked, 1).await?;
+        let frame = Frame::new("Review", &who);
+        Ok(page(&Review { frame, task, tasks: app.teach.tasks.clone(), progress, classes, cards }))
+    };
+    made.await.unwrap_or_else(|it: Response| it)
+}
+
+/// The next questions, for the script: what is shown of them is made by the same templates.
+pub(super) async fn more(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
+    let made = async {
+        let n = asked.n.unwrap_or(1).clamp(1, MAX_AHEAD);
+        let (_, cards, classes, progress) = cards(&app, &who, &asked, n).await?;
+        Ok(page(&Cards { frame: Frame::new("Review", &who), progress, classes, cards }))
+    };
+    made.await.unwrap_or_else(|it: Response| it)
+}
+
+/// Takes an answer down; then the next question.
+pub(super) async fn answer(
+    State(app): State<App>,
+    who: Who,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    let done = async { said::take_down(&app, &who, &fields).await };
+    match done.await {
+        Ok(Ok(_)) => next(&app, &headers, &fields, None).await,
+        Ok(Err((status, why))) => refused(&who, &headers, &fields, status, why),
+        Err(response) => response,
+    }
+}
+
+/// Leaves a question to others.
+pub(super) async fn skip(
+    State(app): State<App>,
+    who: Who,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    let done = async {
+        match fields.id("question") {
+            Ok(Some(question)) => {
+                let (store, name) = (app.store.clone(), who.name.clone());
+                on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(()))
+            }
+            Ok(None) => Ok(Err("which question?".to_owned())),
+            Err(why) => Ok(Err(why)),
+        }
+    };
+    match done.await {
+        Ok(Ok(())) => next(&app, &headers, &fields, None).await,
+        Ok(Err(why)) => refused(&who, &headers, &fields, StatusCode::UNPROCESSABLE_ENTITY, why),
+        Err(response) => response,
+    }
+}
+
+/// Takes back what was done last, and asks that again.
+pub(super) async fn undo(
+    State(app): State<App>,
+    who: Who,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    let done = async {
+        let task = match said::task(&app, fields.get("task")) {
+            Ok(it) => it,
+            Err((status, why)) => return Ok(Err((status, why))),
+        };
+        let (store, name) = (app.store.clone(), who.name.clone());
+        on_disk(&app, move || store.undo(&task, &name)).await.map(Ok)
+    };
+    match done.await {
+        Ok(Ok(again)) => next(&app, &headers, &fields, again.map(|it| it.id)).await,
+        Ok(Err((status, why))) => refused(&who, &headers, &fields, status, why),
+        Err(response) => response,
+    }
+}
+
+fn is_script(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|it| it == "application/json")
+}
+
+/// A script is told that it is on disk; a browser without one goes on to the next question.
+async fn next(app: &App, headers: &HeaderMap, fields: &Fields, question: Option<Uuid>) -> Response {
+    let task = said::task(app, fields.get("task")).unwrap_or_default();
+    if !is_script(headers) {
+        let question = question.map(|it| format!("&question={it}")).unwrap_or_default();
+        return go(&format!("/review?task={}{question}", in_query(&task)));
+    }
+    let store = app.store.clone();
+    match on_disk(app, move || store.queue_state(&task)).await {
+        Ok(state) => Json(Told { progress: progress(&state).said, question }).into_response(),
+        Err(response) => response,
+    }
+}
+
+fn refused(who: &Who, headers: &HeaderMap, fields: &Fields, status: StatusCode, why: String) -> Response {
+    if is_script(headers) {
+        return (status, Json(serde_json::json!({ "error": why }))).into_response();
+    }
+    let back = match fields.id("question") {
+        Ok(Some(question)) => format!("/review?task={}&question={question}", in_query(fields.get("task"))),
+        _ => "/review".into(),
+    };
+    not_done(who, status, why, &back)
+}
+
+fn progress(state: &QueueState) -> Progress {
+    let all = state.open + state.answered_today;
+    let said = match state.open {
+        0 => format!("{} today, nothing left", state.answered_today),
+        _ => format!("{} of {all} today", state.answered_today),
+    };
+    Progress { left: state.open, said }
+}
+
+type Made = (String, Vec<Card>, Vec<Choice>, Progress);
+
+/// Borrows up to `n` questions, or that one that is named, and makes cards of them.
+async fn cards(app: &App, who: &Who, asked: &Asked, n: usize) -> Result<Made, Response> {
+    let task = said::task(app, &asked.task).map_err(|(status, why)| not_done(who, status, why, "/review"))?;
+    let (named, offered) = said::offered(app, &task).await?;
+    let names: Arc<[Offered]> = offered.into();
+    let (of, name, lease_secs) = (task.clone(), who.name.clone(), app.lease_secs);
+    let (id, media) = (asked.question, asked.media);
+    let maker = Maker { app: app.clone(), names, media, sees_people: who.sees_people() };
+    let (cards, state) = on_disk(app, move || {
+        let store = &maker.app.store;
+        let mut questions = store.lease(&of, &name, n, lease_secs)?;
+        if let Some(id) = id {
+            // One that was asked before, or goes before the others.
+            let found = store.question(id)?.filter(|it| it.task == of);
+            questions = found.into_iter().chain(questions.into_iter().filter(|it| it.id != id)).take(n).collect();
+        }
+        let cards: Result<Vec<Card>, StoreError> = questions.iter().map(|it| maker.card(it)).collect();
+        Ok((cards?, store.queue_state(&of)?))
+    })
+    .await?;
+    Ok((task, cards, choices(&named), progress(&state)))
+}
+
+/// Makes cards.
+struct Maker {
+    app: App,
+    names: Arc<[Offered]>,
+    media: Option<Uuid>,
+    sees_people: bool,
+}
+
+impl Maker {
+    fn card(&self, question: &Question) -> Result<Card, StoreError> {
+        let store = &self.app.store;
+        let now = Timestamp::now();
+        let answer = AnswerFields {
+            key: Uuid::now_v7().to_string(),
+            task: question.task.clone(),
+            question: question.id.to_string(),
+            event: question.event.map(|it| it.to_string()).unwrap_or_default(),
+            frame: String::new(),
+            names: Arc::clone(&self.names),
+        };
+        let mut card = Card {
+            why: word(question),
+            reason: question.reason.clone(),
+            blind: question.blind,
+            picture: None,
+            nothing: "There is no picture of it any more",
+            frames: Vec::new(),
+            guesses: Vec::new(),
+            hint: String::new(),
+            said: Vec::new(),
+            camera: String::new(),
+            place: String::new(),
+            time: Moment::of(question.asked_at, "UTC", now),
+            infrared: false,
+            answer,
+        };
+        if let Some(moment) = question.moment {
+            if let Some(it) = store.moment(moment)? {
+                card.camera = it.camera;
+                card.infrared = it.modality == Modality::Infrared;
+                card.time = Moment::of(it.captured_at, "UTC", now);
+            }
+            let alt = format!("{}, {}", card.camera, card.time.short);
+            card.picture = Some(Shown { src: format!("/media/{moment}"), alt });
+        }
+        let Some(stored) = question.event.map(|it| store.event(it)).transpose()?.flatten() else { return Ok(card) };
+        let event = &stored.event;
+        card.time = Moment::of(event.start, &stored.time_zone, now);
+        card.infrared = event.modality == Modality::Infrared;
+        (card.camera, card.place) = (event.camera.to_string(), stored.place.clone());
+        if event.people && store.hides_people() && !self.sees_people {
+            card.nothing = "People may be in it: not shown";
+        } else {
+            let frames = store.frames(event.id)?;
+            let first = self.media.filter(|it| frames.iter().any(|frame| frame.has(*it))).or(question.media);
+            let shown = shown(&frames, first.or(event.media.first().copied()));
+            card.frames = frame_links(&frames, shown, &stored, now);
+            card.answer.frame = shown.map(|it| it.to_string()).unwrap_or_default();
+            let alt = format!("{}, {}", event.camera, card.time.short);
+            card.picture = shown.map(|it| Shown { src: format!("/media/{it}"), alt });
+        }
+        if !question.blind {
+            card.guesses = self.guesses(&stored, &question.task)?;
+            card.hint = hint(&stored, &question.task);
+            let recorded = store.recorded(None, Some(event.id))?;
+            let holds = recorded.iter().filter(|it| it.task == question.task && it.standing == Standing::Holds);
+            card.said = holds.map(|it| format!("{} said {}.", it.labeller, it.classes)).collect();
+        }
+        Ok(card)
+    }
+
+    /// What the head that serves holds possible, and where it cannot say so the event's own answer.
+    fn guesses(&self, stored: &StoredEvent, task: &str) -> Result<Vec<GuessLine>, StoreError> {
+        let app = &self.app;
+        let heads = app.heads.load();
+        let identity = app.contracts.first.identity();
+        let second = app.contracts.second.as_ref().map(|it| it.identity());
+        let mut guesses = Vec::new();
+        if let Some(head) = heads.iter().find(|it| &*it.generation().task == task) {
+            let views = self.app.store.past_views(stored.event.id, (&identity, second.as_deref()))?;
+            let possible = ranked(head, &views, N_GUESSES);
+            guesses.extend(possible.into_iter().filter(|it| it.probability >= MIN_SHOWN).map(|it| {
+                let scientific = app.contracts.taxonomy.scientific_name(&it.class.name);
+                line(&it.class.name, &scientific, it.probability)
+            }));
+        }
+        if guesses.is_empty() {
+            let own = stored.event.observations.iter().filter(|it| &*it.generation.task == task);
+            let sure = own.filter(|it| it.rank.is_none() && it.kind != ObservationType::Unclassified);
+            guesses.extend(sure.map(|it| {
+                let scientific = it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default();
+                line(&it.label(), &scientific, it.probability)
+            }));
+        }
+        Ok(guesses)
+    }
+}
+
+fn line(name: &str, scientific_name: &str, probability: f32) -> GuessLine {
+    let percent = format!("{:.0} %", 100.0 * probability);
+    GuessLine { name: name.into(), scientific_name: scientific_name.into(), percent, probability }
+}
+
+/// Why it is asked, in a word for people.
+fn word(question: &Question) -> &'static str {
+    use crate::observe::store::Why;
+    match question.why {
+        Why::Unsure => "unsure",
+        Why::Cover => "something else",
+        Why::Strange => "a new species?",
+        Why::Protected => "protected",
+        Why::Suspect => "looks wrong",
+        Why::Random => "random check",
+        Why::Still => "was anything missed?",
+    }
+}
+
+/// What the starter head guessed.
+fn hint(stored: &StoredEvent, task: &str) -> String {
+    let of_task = |it: &&crate::domain::Observation| &*it.generation.task == task;
+    let all = stored.first.iter().chain(&stored.event.observations).filter(of_task);
+    all.filter_map(|it| it.hint.as_ref()).map(|it| it.name.to_string()).next().unwrap_or_default()
+}
+
+/// The picture that is shown: the one that is wanted, where it is on disk.
+pub(super) fn shown(frames: &[KeptFrame], wanted: Option<Uuid>) -> Option<Uuid> {
+    let there = wanted.filter(|it| frames.iter().any(|frame| frame.has(*it)));
+    there.or_else(|| frames.iter().find_map(KeptFrame::best))
+}
+
+pub(super) fn frame_links(
+    frames: &[KeptFrame],
+    shown: Option<Uuid>,
+    stored: &StoredEvent,
+    now: Timestamp,
+) -> Vec<FrameLink> {
+    let link = |it: &KeptFrame| FrameLink {
+        at: Moment::of(it.at, &stored.time_zone, now).clock,
+        whole: it.whole,
+        crop: it.crop,
+        shown: shown.filter(|shown| it.has(*shown)),
+    };
+    frames.iter().map(link).collect()
+}
+
+/// Whether the store's pictures of an event are hidden from somebody.
+pub(super) fn is_hidden(store: &Store, who: &Who, stored: &StoredEvent) -> bool {
+    stored.event.people && store.hides_people() && !who.sees_people()
+}
