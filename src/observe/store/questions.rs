@@ -161,7 +161,7 @@ impl Store {
             let sql = "SELECT id FROM questions q WHERE task = ?1 AND state = 'open'
                            AND (leased_to IS NULL OR leased_to = ?2 OR leased_until_us <= ?3)
                            AND NOT EXISTS (SELECT 1 FROM skips s WHERE s.question = q.id AND s.labeller = ?2)
-                       ORDER BY leased_to = ?2 AND leased_until_us > ?3 DESC, position LIMIT ?4";
+                       ORDER BY coalesce(leased_to = ?2 AND leased_until_us > ?3, 0) DESC, position LIMIT ?4";
             let values = params![task, labeller, now.as_microsecond(), words::count(n as u64)];
             let ids: Vec<Uuid> = tx
                 .prepare_cached(sql)?
