@@ -103,3 +103,20 @@ fn names_that_no_table_knows_are_given_a_meaning_and_what_is_wrong_with_it_is_sa
     assert_eq!(said.len(), wanted.len(), "{said:?}");
     assert!(said.iter().zip(wanted).all(|(said, wanted)| said.starts_with(wanted)), "{said:?}");
 }
+
+#[test]
+fn shares_of_the_questions_are_of_one_whole_whichever_layer_they_stand_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    let problems = |text: &str, environment: &[(&str, &str)]| -> Vec<String> {
+        fs::write(&file, text).unwrap();
+        let environment = Environment::from_iter(environment.iter().copied());
+        let overrides = Overrides::default();
+        check::problems(Some(&file), &overrides, &environment).iter().map(|it| it.message.clone()).collect()
+    };
+    assert_eq!(problems("[ask]\nrandom_share = 0.7\n", &[]), [String::new(); 0]);
+    let wrong = problems("[ask]\nrandom_share = 0.71\n", &[]);
+    assert!(wrong.len() == 1 && wrong[0].ends_with("must not be above 1 together, are 1.01"), "{wrong:?}");
+    let wrong = problems("[ask]\nrandom_share = 0.7\n", &[("EYESHINE__ASK__STILL_SHARE", "0.2")]);
+    assert!(wrong.len() == 1 && wrong[0].ends_with("are 1.15"), "{wrong:?}");
+}

@@ -161,7 +161,7 @@ impl Store {
             let sql = "SELECT id FROM questions q WHERE task = ?1 AND state = 'open'
                            AND (leased_to IS NULL OR leased_to = ?2 OR leased_until_us <= ?3)
                            AND NOT EXISTS (SELECT 1 FROM skips s WHERE s.question = q.id AND s.labeller = ?2)
-                       ORDER BY leased_to = ?2 AND leased_until_us > ?3 DESC, position LIMIT ?4";
+                       ORDER BY coalesce(leased_to = ?2 AND leased_until_us > ?3, 0) DESC, position LIMIT ?4";
             let values = params![task, labeller, now.as_microsecond(), words::count(n as u64)];
             let ids: Vec<Uuid> = tx
                 .prepare_cached(sql)?
@@ -304,10 +304,12 @@ impl Reader {
         self.read(|db| last_filling(db, task))
     }
 
-    /// How many events the questions of a task were drawn of since.
+    /// How many events there were since in the spans that still moments were drawn of.
     pub fn drawn_of(&self, task: &str, since: Timestamp) -> Result<u64, StoreError> {
         self.read(|db| {
-            let sql = "SELECT coalesce(sum(events), 0) FROM fillings WHERE task = ?1 AND filled_us >= ?2";
+            let sql = "SELECT coalesce(sum(events), 0) FROM fillings f WHERE task = ?1 AND filled_us >= ?2
+                           AND EXISTS (SELECT 1 FROM questions q
+                                       WHERE q.task = f.task AND q.asked_us = f.filled_us AND q.moment IS NOT NULL)";
             let n = |row: &Row<'_>| row.get::<_, i64>(0);
             let n = db.prepare_cached(sql)?.query_row(params![task, since.as_microsecond()], n)?;
             Ok(u64::try_from(n).unwrap_or_default())

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
@@ -310,8 +311,21 @@ fn what_was_acknowledged_is_there_after_a_kill_and_sent_again_changes_nothing() 
         fixture::play(&mut command, &std::env::current_exe().unwrap(), test, dir.path().to_str().unwrap());
         let mut child = command.arg("--nocapture").stdout(Stdio::piped()).spawn().unwrap();
         let out = child.stdout.take().unwrap();
-        let lines = thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).collect::<Vec<String>>());
-        thread::sleep(Duration::from_millis(rng.random_range(100..600)));
+        let (first, answers) = bounded(1);
+        let lines = thread::spawn(move || {
+            let tell = |line: &String| {
+                if line.starts_with("acknowledged") {
+                    // Full: the first was told already.
+                    let _ = first.try_send(());
+                }
+            };
+            BufReader::new(out).lines().map_while(Result::ok).inspect(tell).collect::<Vec<String>>()
+        });
+        // Half of the kills fall anywhere, the start too; the others come after the first answer.
+        if kill % 2 == 1 {
+            answers.recv_timeout(Duration::from_secs(60)).expect("the child answers nothing");
+        }
+        thread::sleep(Duration::from_millis(rng.random_range(5..400)));
         child.kill().unwrap();
         child.wait().unwrap();
         let lines = lines.join().unwrap();
@@ -322,6 +336,9 @@ fn what_was_acknowledged_is_there_after_a_kill_and_sent_again_changes_nothing() 
             .map(|(id, key)| (id.parse().unwrap(), key))
             .collect();
         acknowledged += said.len();
+        if !dir.path().join("eyeshine.db").exists() {
+            continue;
+        }
         let (store, _) = fixture::open(dir.path());
         for (question, key) in &said {
             let it = store.question(*question).unwrap().unwrap();
@@ -337,7 +354,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_sent_again_changes_nothing() 
         assert_eq!(number(&raw(dir.path()), torn), 0, "kill {kill}");
     }
     println!("{acknowledged} answers acknowledged");
-    assert!(acknowledged >= kills, "nothing was tried");
+    assert!(acknowledged >= kills / 2, "nothing was tried");
 }
 
 /// The child: a person who answers question after question.
