@@ -1,4 +1,4 @@
-//! Fills the queue of questions: as many as are left of the day's, chosen by [`plan`](super::pool::plan) from what the store has.
+//! Fills the queue of questions: as many as are left of the day's, chosen by [`plan`] from what the store has.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::gather::{Asked, Gathered, since};
 use super::meanwhile::least_sure;
-use super::pool::{About, Ask, Shares, plan};
+use super::plan;
+use super::pool::{About, Ask, Shares};
 use crate::clock::Clock;
 use crate::config::{AskConfig, Config};
 use crate::infer::contract::Contract;
@@ -157,3 +158,6 @@ impl Filler {
         asks.into_iter().map(question).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,10 @@ impl Asked<'_> {
             gathered.pool.events.extend(self.candidate(id, &views, &observed, &usual));
             gathered.seen.push((id, Seen { observed, blank }));
         }
+        for event in self.store.open_questions(task)?.iter().filter_map(|it| it.event) {
+            let views = self.store.best_views(event, self.featurizers, VIEWS)?;
+            gathered.pool.asked.extend(self.candidate(event, &views, &[], &usual).map(|it| it.vector));
+        }
         gathered.pool.taught = self.lessons(&usual, &classes)?;
         gathered.pool.blank = classes.iter().position(|it| it == BLANK);
         gathered.pool.classes = classes;

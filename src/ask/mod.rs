@@ -14,6 +14,17 @@ pub mod fill;
 mod gather;
 mod meanwhile;
 
+mod herding;
+mod places;
+mod random;
+mod unknowns;
+
 pub mod pool;
+pub mod suspects;
+
+mod plan;
 
 pub mod estimate;
+pub mod season;
+
+pub use plan::plan;

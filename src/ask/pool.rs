@@ -15,6 +15,8 @@ pub struct Pool {
     pub events: Vec<Candidate>,
     /// Events that people have answered.
     pub taught: Vec<Lesson>,
+    /// [Vectors](Candidate::vector) of events that are asked about and not answered yet.
+    pub asked: Vec<Vec<f32>>,
     /// What the random check is drawn of.
     pub day: Day,
 }
@@ -46,7 +48,7 @@ pub struct Lesson {
     pub said: String,
     /// Who said it last.
     pub labeller: String,
-    /// Whether it may be asked again as a suspect: not where someone has looked twice.
+    /// Whether it is not to be asked again though it looks wrong: someone has looked twice.
     pub settled: bool,
     /// By class of the pool: what heads that were not fitted on it say. None where nobody asked one.
     pub out_of_fold: Option<Vec<f32>>,
@@ -74,6 +76,12 @@ pub struct Shares {
     pub strange: f64,
     /// Of the budget, at most, answers that look wrong.
     pub suspect: f64,
+}
+
+impl Default for Shares {
+    fn default() -> Shares {
+        Shares { random: 0.1, still: 0.05, strange: 0.2, suspect: 0.1 }
+    }
 }
 
 /// What a question is about.
@@ -114,10 +122,4 @@ pub fn vector<'a>(looks: impl Iterator<Item = (&'a [f32], f32)> + Clone) -> Opti
     }
     sum.iter_mut().for_each(|it| *it /= n);
     (n > 0.0).then_some(sum)
-}
-
-/// The day's questions, at most `budget`, in the order in which they are to be asked. The same pool and seed give the same.
-pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
-    let _ = (pool, budget, shares, seed);
-    Vec::new()
 }

@@ -256,7 +256,7 @@ fn with_one(x: &Mat<f64>) -> Mat<f64> {
 }
 
 /// e to the power of what is not above 0, to five digits: written so that the compiler does several at once.
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // 1.5 × 2²³: added, it rounds to a whole number, which then stands in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let t = x.max(-86.0) * std::f32::consts::LOG2_E;

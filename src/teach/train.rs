@@ -349,4 +349,4 @@ pub(super) fn incumbent(
 #[cfg(test)]
 mod higher;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -84,6 +84,27 @@ fn a_still_scene_passes_once_a_second_and_the_rest_is_counted() {
 }
 
 #[test]
+fn still_moments_are_drawn_and_every_frame_is_counted_as_ever() {
+    let mut bench = Bench::new(|it| it.masks = vec![vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]);
+    let (output, moments) = crossbeam_channel::unbounded();
+    // One a second, of five frames a second of which one passes.
+    bench.gate = bench.gate.drawing(Some(Draws::new(86_400.0, 5.0, 1, output)));
+    assert_eq!(bench.settle(500), 100);
+    assert_eq!(bench.gated("still"), "400");
+    let drawn: Vec<_> = moments.try_iter().collect();
+    assert!((50..110).contains(&drawn.len()), "{} of about 80", drawn.len());
+    assert!(drawn.iter().all(|it| it.stands_secs == 1.0 && (it.probability - 0.181).abs() < 0.01));
+    // What is masked, and what moves, is not still.
+    let masked = |bench: &mut Bench, i: u32| bench.frame(90, |it| square(it, 40 + 40 * (i % 4), 100, 36)).is_some();
+    let n_passed = (0..100).filter(|i| masked(&mut bench, *i)).count();
+    assert!(n_passed <= 30, "{n_passed} time-lapse frames");
+    let (n_masked, n_drawn) = (bench.gated("masked").parse::<usize>().unwrap(), moments.try_iter().count());
+    assert!(n_masked >= 70 && n_drawn <= 4, "{n_masked} masked, {n_drawn} drawn");
+    drop(drawn);
+    assert_eq!((bench.camera.n_received(), bench.camera.n_settled()), (600, 600));
+}
+
+#[test]
 fn what_moves_gives_a_cell_that_holds_it_and_brings_its_empty_looks_along_once() {
     let mut bench = Bench::new(|_| {});
     bench.settle(60);

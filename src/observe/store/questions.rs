@@ -304,6 +304,16 @@ impl Reader {
         self.read(|db| last_filling(db, task))
     }
 
+    /// How many events the questions of a task were drawn of since.
+    pub fn drawn_of(&self, task: &str, since: Timestamp) -> Result<u64, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT coalesce(sum(events), 0) FROM fillings WHERE task = ?1 AND filled_us >= ?2";
+            let n = |row: &Row<'_>| row.get::<_, i64>(0);
+            let n = db.prepare_cached(sql)?.query_row(params![task, since.as_microsecond()], n)?;
+            Ok(u64::try_from(n).unwrap_or_default())
+        })
+    }
+
     /// The random questions of a task that were chosen since, and what became of them.
     pub fn checks(&self, task: &str, since: Timestamp) -> Result<Vec<Check>, StoreError> {
         self.read(|db| checks(db, task, since))

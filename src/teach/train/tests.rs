@@ -22,17 +22,17 @@ use crate::infer::tiny;
 use crate::observe::store::fixture;
 use crate::observe::store::{ImportedEvent, ImportedFrame};
 
-pub(in crate::teach) const SPECIES: [&str; 3] = ["deer", "fox", "hare"];
+pub(crate) const SPECIES: [&str; 3] = ["deer", "fox", "hare"];
 const DIMENSION: usize = 12;
 
-pub(in crate::teach) struct Site {
-    pub(in crate::teach) dir: tempfile::TempDir,
-    pub(in crate::teach) contracts: Contracts,
-    pub(in crate::teach) config: TeachConfig,
+pub(crate) struct Site {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) contracts: Contracts,
+    pub(crate) config: TeachConfig,
 }
 
 impl Site {
-    pub(in crate::teach) fn new() -> Site {
+    pub(crate) fn new() -> Site {
         Site { dir: tempfile::tempdir().unwrap(), contracts: contracts(), config: config() }
     }
 
@@ -45,7 +45,7 @@ impl Site {
     }
 
     /// Labels events `from..to` of each species; no two are of one day.
-    pub(in crate::teach) fn label(&self, from: u32, to: u32) {
+    pub(crate) fn label(&self, from: u32, to: u32) {
         let store = Store::open_beside(self.dir.path(), &fixture::config()).unwrap();
         for (class, species) in SPECIES.iter().enumerate() {
             for nth in from..to {
@@ -55,16 +55,16 @@ impl Site {
         }
     }
 
-    pub(in crate::teach) fn train(&self) -> Trained {
+    pub(crate) fn train(&self) -> Trained {
         train(self.dir.path(), &self.config, &self.contracts, "species", "a test", true).unwrap()
     }
 
-    pub(in crate::teach) fn generations(&self) -> Generations {
+    pub(crate) fn generations(&self) -> Generations {
         Generations::of(self.dir.path(), "species")
     }
 
     /// A head that mixes up its species serves after the one that serves now.
-    pub(in crate::teach) fn spoil(&self) -> u32 {
+    pub(crate) fn spoil(&self) -> u32 {
         let generations = self.generations();
         let good = generations.manifest(generations.current().unwrap()).unwrap();
         let mut weights = generations.weights(&good).unwrap();
@@ -99,14 +99,14 @@ fn config() -> TeachConfig {
 }
 
 /// A cloud around each species' own direction.
-pub(in crate::teach) fn cloud(class: usize, nth: u32) -> Vec<f32> {
+pub(crate) fn cloud(class: usize, nth: u32) -> Vec<f32> {
     let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(u64::from(nth) * 8 + class as u64);
     let of = |i: usize, noise: f32| if i % SPECIES.len() == class { 1.0 + noise } else { noise };
     (0..DIMENSION).map(|i| of(i, dice.random_range(-0.7f32..0.7))).collect()
 }
 
 /// An event of one picture.
-pub(in crate::teach) fn event_of(class: usize, species: &str, nth: u32, features: Vec<f32>) -> ImportedEvent {
+pub(crate) fn event_of(class: usize, species: &str, nth: u32, features: Vec<f32>) -> ImportedEvent {
     let frame = fixture::frame(16, 16, [class as u8, nth as u8, 60]);
     let mut keepsake = fixture::keepsake(&frame, 1.0);
     keepsake.view = View::Whole;
@@ -198,7 +198,7 @@ fn before_the_kill() -> Site {
     site
 }
 
-pub(in crate::teach) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -233,7 +233,7 @@ fn check(site: &Site, kill: &str) {
     assert!(!left.iter().any(|it| it.starts_with("unfinished") || it.starts_with("removed")), "{kill}: {left:?}");
 }
 
-pub(in crate::teach) fn child(test: &str, state: &Path, die_at: u32) -> Command {
+pub(crate) fn child(test: &str, state: &Path, die_at: u32) -> Command {
     let mut command = Command::new("env");
     command.arg(format!("EYESHINE_DIE_AT={die_at}"));
     fixture::play(&mut command, &std::env::current_exe().unwrap(), test, state.to_str().unwrap());

@@ -9,7 +9,9 @@ mod disk;
 mod erase;
 mod labels;
 mod lacking;
+mod moments;
 mod people;
+mod questions;
 mod refuse;
 
 use std::fs;

@@ -152,6 +152,36 @@ fn what_was_said_under_the_second_schema_is_what_was_said_first() {
 }
 
 #[test]
+fn what_was_said_under_the_third_schema_still_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eyeshine.db");
+    let (event, answer) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    let old = schema::open(&path, &schema::STEPS[..3]).unwrap();
+    old.execute_batch(&format!(
+        "INSERT INTO deployments VALUES ('feeder_1', 'feeder', '', NULL, NULL, 'UTC', 0, 0, NULL);
+         INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
+             VALUES (x'{0}', 'feeder_1', 'feeder', 0, 0, 1.0, 'ended', 'colour', 5, 0);
+         INSERT INTO answers (id, event, task, labeller, given_us) VALUES (x'{1}', x'{0}', 'species', 'ann', 1);
+         INSERT INTO labels (answer, position, class) VALUES (x'{1}', 0, 'human');",
+        event.simple(),
+        answer.simple()
+    ))
+    .unwrap();
+    drop(old);
+    let (store, _) = fixture::open(dir.path());
+    assert!(schema::backup_path(&path, 3).exists());
+    assert!(store.event(event).unwrap().unwrap().event.people);
+    let recorded = store.recorded(Some("ann"), None).unwrap();
+    assert_eq!((recorded.len(), store.rename("species", "human", "person").unwrap()), (1, 1));
+    // Answers of before have no keys, and those of now are told apart by theirs.
+    let db = raw(dir.path());
+    assert_eq!(number(&db, "SELECT count(*) FROM answers WHERE client_key IS NULL AND question IS NULL"), 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert_eq!(store.withdraw(Some("ann"), None).unwrap(), 1);
+    assert_eq!(store.queue_state("species").unwrap(), crate::observe::store::QueueState::default());
+}
+
+#[test]
 fn files_and_rows_are_brought_together_again_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = fixture::open(dir.path());

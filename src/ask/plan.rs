@@ -1,0 +1,207 @@
+//! A day's questions: which of the pool, in which order, and what people read as the reason.
+
+use std::collections::{HashMap, HashSet};
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use uuid::Uuid;
+
+use crate::observe::store::Why;
+
+use super::herding::{Herd, doubt, width};
+use super::places::{Nearest, Places};
+use super::pool::{About, Ask, Candidate, Lesson, Pool, Shares};
+use super::random;
+use super::suspects::suspects;
+use super::unknowns::{more, unknowns};
+
+/// Events that are compared, at most: the first of the pool, and the last that were taught.
+const MAX_EVENTS: usize = 5_000;
+const MAX_LESSONS: usize = 5_000;
+/// An event below this is not asked for its doubt, but for what lies around it.
+const UNSURE: f32 = 0.5;
+/// An answer that is likelier wrong than right is a suspect.
+const SUSPICIOUS: f64 = 0.5;
+
+/// The day's questions, at most `budget`, in the order in which they are to be asked. The same pool and seed give the same.
+pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let n_events = whole(shares.random * budget as f64, &mut dice).min(budget);
+    let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
+    let n_strange = whole(shares.strange * budget as f64, &mut dice);
+    let n_suspect = whole(shares.suspect * budget as f64, &mut dice);
+    let (random, still) = random::draw(&pool.day, n_events, n_moments, &mut dice);
+    let mut desk = Desk::of(pool, &random);
+    let mut left = budget - random.len() - still.len();
+    let protected = desk.protected(left);
+    left -= protected.len();
+    let strange = desk.strange(n_strange.min(left));
+    left -= strange.len();
+    let wrong = desk.suspects(n_suspect.min(left), &random);
+    left -= wrong.len();
+    let herded = desk.herded(left);
+    let mut asks = protected;
+    asks.extend(interleaved(vec![strange, herded, wrong, random, still]));
+    asks
+}
+
+/// A number that is so large on average.
+fn whole(number: f64, dice: &mut impl Rng) -> usize {
+    let number = if number.is_finite() { number.max(0.0) } else { 0.0 };
+    number as usize + usize::from(dice.random_bool(number.fract()))
+}
+
+/// All of them, those of one list in order and spread over the whole: whoever stops early has seen some of each.
+fn interleaved(lists: Vec<Vec<Ask>>) -> Vec<Ask> {
+    let mut all: Vec<(f64, Ask)> = Vec::new();
+    for list in lists {
+        let n = list.len() as f64;
+        all.extend(list.into_iter().enumerate().map(|(i, it)| ((i as f64 + 0.5) / n, it)));
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all.into_iter().map(|it| it.1).collect()
+}
+
+/// The pool, laid out: how all lies to each other, and what is asked about already.
+struct Desk<'a> {
+    pool: &'a Pool,
+    events: &'a [Candidate],
+    lessons: &'a [Lesson],
+    /// Events, then lessons, then what was asked before.
+    places: Places,
+    /// What each event has nearest among the lessons.
+    nearest: Vec<Option<Nearest>>,
+    /// By event: whether it is asked about today.
+    taken: Vec<bool>,
+    /// Places of all that is asked about, today and before.
+    asked: Vec<usize>,
+}
+
+impl<'a> Desk<'a> {
+    fn of(pool: &'a Pool, random: &[Ask]) -> Desk<'a> {
+        let events = &pool.events[..pool.events.len().min(MAX_EVENTS)];
+        let lessons = &pool.taught[pool.taught.len().saturating_sub(MAX_LESSONS)..];
+        let before = &pool.asked[pool.asked.len().saturating_sub(MAX_LESSONS)..];
+        let vectors = events.iter().map(|it| &*it.vector).chain(lessons.iter().map(|it| &*it.vector));
+        let vectors: Vec<&[f32]> = vectors.chain(before.iter().map(|it| &**it)).collect();
+        let places = Places::of(&vectors);
+        let (n, n_taught) = (events.len(), lessons.len());
+        let nearest = places.nearest(0..n, n..n + n_taught);
+        let at: HashMap<Uuid, usize> = events.iter().enumerate().map(|(i, it)| (it.id, i)).collect();
+        let mut taken = vec![false; n];
+        let mut asked: Vec<usize> = (n + n_taught..vectors.len()).collect();
+        let drawn = random.iter().filter_map(|it| if let About::Event(id) = it.about { at.get(&id) } else { None });
+        for &i in drawn {
+            taken[i] = true;
+            asked.push(i);
+        }
+        Desk { pool, events, lessons, places, nearest, taken, asked }
+    }
+
+    fn ask(&mut self, at: usize, why: Why, reason: String, alike: Vec<Uuid>) -> Ask {
+        self.taken[at] = true;
+        self.asked.push(at);
+        Ask { about: About::Event(self.events[at].id), why, reason, blind: false, probability: None, alike }
+    }
+
+    /// All of protected species, as far as the budget goes.
+    fn protected(&mut self, n: usize) -> Vec<Ask> {
+        let due: Vec<usize> = (0..self.events.len()).filter(|&i| self.events[i].protected && !self.taken[i]).collect();
+        due.into_iter().take(n).map(|i| self.ask(i, Why::Protected, self.of_protected(i), Vec::new())).collect()
+    }
+
+    fn strange(&mut self, n: usize) -> Vec<Ask> {
+        let may = |i: usize| !self.taken[i];
+        let more = more(self.lessons, self.events.len(), &self.nearest, n.div_ceil(2), may);
+        let n_unknown = n - more.len();
+        let mut asks = Vec::new();
+        for it in more {
+            let reason = format!(
+                "may be one more {}, of which {} so far",
+                it.class,
+                counted(it.taught, "is known", "are known")
+            );
+            asks.push(self.ask(it.at, Why::Strange, reason, Vec::new()));
+        }
+        let found = unknowns(self.events, &self.places, &self.nearest, n_unknown, |i| !self.taken[i], &self.asked);
+        for it in found {
+            let alike: Vec<Uuid> = it.alike.iter().filter(|i| !self.taken[**i]).map(|i| self.events[*i].id).collect();
+            let reason = match alike.len() {
+                0 => "nothing like it so far: a new species?".into(),
+                n => format!(
+                    "nothing like it so far: a new species? {} like it",
+                    counted(n, "event looks", "events look")
+                ),
+            };
+            asks.push(self.ask(it.at, Why::Strange, reason, alike));
+        }
+        asks
+    }
+
+    fn suspects(&self, n: usize, random: &[Ask]) -> Vec<Ask> {
+        let all = suspects(&self.pool.classes, &self.pool.taught).into_iter();
+        let due = all.take_while(|it| it.wrong > SUSPICIOUS).filter(|it| !self.pool.taught[it.lesson].settled);
+        // An event that was answered already may have been drawn for the random check.
+        let drawn: HashSet<About> = random.iter().map(|it| it.about).collect();
+        let ask = |it: super::suspects::Suspect| {
+            let lesson = &self.pool.taught[it.lesson];
+            Ask {
+                about: About::Event(lesson.id),
+                why: Why::Suspect,
+                reason: format!("was called {}, and looks like {}", lesson.said, self.pool.classes[it.rather]),
+                blind: false,
+                probability: None,
+                alike: Vec::new(),
+            }
+        };
+        due.map(ask).filter(|it| !drawn.contains(&it.about)).take(n).collect()
+    }
+
+    fn herded(&mut self, n: usize) -> Vec<Ask> {
+        let n_events = self.events.len();
+        let served = !self.pool.classes.is_empty();
+        let weight = |it: &Candidate| if served { doubt(&it.probabilities) } else { 1.0 };
+        let weights: Vec<f32> = self.events.iter().map(weight).collect();
+        let lessons = n_events..n_events + self.lessons.len();
+        let width = width(&self.places.nearest(lessons.clone(), lessons));
+        let mut herd = Herd::new(&self.places, weights.clone(), &self.nearest, width);
+        self.asked.iter().for_each(|it| herd.cover(*it));
+        let picked = herd.pick(n, |i| !self.taken[i], &self.asked, |_| 1.0);
+        let mut asks = Vec::new();
+        for i in picked {
+            let unsure = served && weights[i] >= UNSURE;
+            let between = if unsure { self.between(i) } else { None };
+            asks.push(match between {
+                Some((a, b)) => self.ask(i, Why::Unsure, format!("unsure between {a} and {b}"), Vec::new()),
+                None => self.ask(i, Why::Cover, "little like it so far".into(), Vec::new()),
+            });
+        }
+        asks
+    }
+
+    /// The two likeliest classes of an event.
+    fn between(&self, i: usize) -> Option<(&'a str, &'a str)> {
+        let probabilities = &self.events[i].probabilities;
+        let mut places: Vec<usize> = (0..probabilities.len().min(self.pool.classes.len())).collect();
+        places.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b)));
+        let name = |it: usize| places.get(it).map(|it| &*self.pool.classes[*it]);
+        Some((name(0)?, name(1)?))
+    }
+
+    fn of_protected(&self, i: usize) -> String {
+        match self.between(i) {
+            Some((first, _)) if Some(first) != self.pool.blank.map(|it| &*self.pool.classes[it]) => {
+                format!("may be of a protected species: looks like {first}")
+            }
+            _ => "may be of a protected species".into(),
+        }
+    }
+}
+
+/// `1 event looks`, `2 events look`.
+fn counted(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Answers that look wrong: those that heads which were not fitted on them find least likely, and the more so by people
+//! whose answers heads often contradict. A suspect is shown to people and never changed by itself.
+//!
+//! A labeller is taken to be wrong now and then, and then to say any other class (Dawid & Skene 1979, with a head in the
+//! place of the truth, as in confident learning: Northcutt et al. 2021); how often is found from all that they said.
+
+use std::collections::BTreeMap;
+
+use super::pool::Lesson;
+
+/// How often anyone is wrong, before anything is known of them, and how many answers that is worth.
+const USUAL: f64 = 0.03;
+const USUAL_ANSWERS: f64 = 30.0;
+/// Rounds of finding out who is wrong how often: it settles in fewer.
+const ROUNDS: usize = 20;
+/// However sure a head is, it may be mistaken.
+const LEAST: f64 = 1e-4;
+
+/// An answer, and how likely it is wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspect {
+    /// A place among the lessons.
+    pub lesson: usize,
+    /// How likely it is wrong, 0..=1.
+    pub wrong: f64,
+    /// The place of the class that it looks like instead.
+    pub rather: usize,
+}
+
+/// All answers of which heads that were not fitted on them have said something, the likeliest to be wrong first.
+pub fn suspects(classes: &[String], lessons: &[Lesson]) -> Vec<Suspect> {
+    let heard: Vec<Heard<'_>> = lessons.iter().enumerate().filter_map(|it| Heard::of(classes, it.0, it.1)).collect();
+    let mut rates: BTreeMap<&str, f64> = heard.iter().map(|it| (it.labeller, USUAL)).collect();
+    for _ in 0..ROUNDS {
+        let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for it in &heard {
+            let sum = sums.entry(it.labeller).or_insert((USUAL * USUAL_ANSWERS, USUAL_ANSWERS));
+            *sum = (sum.0 + it.wrong(rates[it.labeller]), sum.1 + 1.0);
+        }
+        rates = sums.into_iter().map(|(name, (wrong, all))| (name, wrong / all)).collect();
+    }
+    let mut all: Vec<Suspect> = heard
+        .iter()
+        .map(|it| Suspect { lesson: it.lesson, wrong: it.wrong(rates[it.labeller]), rather: it.rather })
+        .collect();
+    all.sort_by(|a, b| b.wrong.total_cmp(&a.wrong).then(a.lesson.cmp(&b.lesson)));
+    all
+}
+
+/// An answer, as a head sees it that was not fitted on it.
+struct Heard<'a> {
+    lesson: usize,
+    labeller: &'a str,
+    /// Probability of what was said.
+    said: f64,
+    /// Of saying it though it is something else, of those who are wrong: spread over all others.
+    else_said: f64,
+    /// The likeliest other class.
+    rather: usize,
+}
+
+impl Heard<'_> {
+    fn of<'a>(classes: &[String], place: usize, lesson: &'a Lesson) -> Option<Heard<'a>> {
+        let probabilities = lesson.out_of_fold.as_ref().filter(|it| it.len() == classes.len() && it.len() > 1)?;
+        let class = classes.iter().position(|it| *it == lesson.said)?;
+        let said = Some(f64::from(probabilities[class])).filter(|it| it.is_finite())?.clamp(LEAST, 1.0 - LEAST);
+        let others = (0..classes.len()).filter(|it| *it != class);
+        let rather = others.max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))?;
+        let else_said = (1.0 - said) / (classes.len() - 1) as f64;
+        Some(Heard { lesson: place, labeller: &lesson.labeller, said, else_said, rather })
+    }
+
+    /// How likely it is wrong, if its labeller is so often.
+    fn wrong(&self, rate: f64) -> f64 {
+        let (wrong, right) = (rate * self.else_said, (1.0 - rate) * self.said);
+        wrong / (wrong + right)
+    }
+}
