@@ -337,7 +337,7 @@ pub struct PeopleConfig {
 pub enum PeoplePictures {
     /// They are pictures like all others.
     Keep,
-    /// They are on disk, and shown to nobody over HTTP.
+    /// They are on disk, and shown over HTTP to those alone who have logged in to label.
     #[default]
     Hide,
     /// Neither they nor their vectors stay, or reach, the disk.

@@ -146,14 +146,12 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
 /// What others can reach needs people with tokens, and something that keeps these from being read on the way.
 fn reachable(layers: &Layers, overrides: &Overrides, has_persons: bool, problems: &mut Vec<Problem>) {
     let (listen, origin) = layers.of_section("web", "listen");
-    let (listen, problem): (Option<SocketAddr>, Box<dyn Fn(&str) -> Problem>) = match overrides.listen {
-        Some(it) => (Some(it), Box::new(|it: &str| Problem::elsewhere("command line", "--listen", it))),
-        None => (
-            listen.and_then(|it| it.as_str()).and_then(|it| it.parse().ok()),
-            Box::new(move |it: &str| layers.problem_at(&origin, "web.listen", it)),
-        ),
+    let configured = || listen.and_then(|it| it.as_str()).and_then(|it| it.parse::<SocketAddr>().ok());
+    let Some(listen) = overrides.listen.or_else(configured).filter(|it| !it.ip().is_loopback()) else { return };
+    let problem = |message: &str| match overrides.listen {
+        Some(_) => Problem::elsewhere("command line", "--listen", message),
+        None => layers.problem_at(&origin, "web.listen", message),
     };
-    let Some(listen) = listen.filter(|it| !it.ip().is_loopback()) else { return };
     if !has_persons {
         let message = format!(
             "others can reach {listen}, so that people must say who they are: add a [[web.person]] with name, role and \

@@ -54,7 +54,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let answer = async {
         match admit(&app, request).await {
             Ok(request) => next.run(request).await,
-            Err(response) => response,
+            Err(refused) => refused.into_response(),
         }
     };
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
@@ -71,26 +71,26 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
 }
 
 /// The request with who asks, or why it is not answered.
-async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
+async fn admit(app: &App, mut request: Request) -> Result<Request, Refused> {
     let headers = request.headers();
     if !is_ours(&app.hosts, headers) {
         let error = "not a name of this daemon: add it to web.allowed_hosts";
-        return Err(Refused::forbidden("host", error).into_response());
+        return Err(Refused::forbidden("host", error));
     }
     let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it: &Peer| it.0.to_canonical());
     let proxied = app.proxies.contains(&peer);
     if app.is_secure() && !proxied && !peer.is_loopback() {
         let error = "come by the proxy: what you say here can be read on the way";
-        return Err(Refused::forbidden("proxy", error).into_response());
+        return Err(Refused::forbidden("proxy", error));
     }
     let caller = if proxied { forwarded_for(headers).unwrap_or(peer) } else { peer };
     if content_length(headers).is_some_and(|it| it > MAX_BODY_BYTES as u64) {
-        return Err(Refused::too_large().into_response());
+        return Err(Refused::too_large());
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !is_from_here(headers, changes) {
         let error = "another site asks for this: only pages of this daemon may";
-        return Err(Refused::forbidden("cross_site", error).into_response());
+        return Err(Refused::forbidden("cross_site", error));
     }
     let who = known(app, headers, caller)?;
     if changes && let Some(who) = who.as_ref().filter(|it| it.by == By::Session) {
@@ -104,7 +104,7 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
 }
 
 /// Who asks; `None`: somebody. A token that is nobody's is refused, whatever it asks for.
-fn known(app: &App, headers: &HeaderMap, caller: IpAddr) -> Result<Option<Who>, Response> {
+fn known(app: &App, headers: &HeaderMap, caller: IpAddr) -> Result<Option<Who>, Refused> {
     if app.persons.is_open() {
         return Ok(Some(Who::local()));
     }
@@ -138,20 +138,20 @@ pub(super) async fn needs(State(role): State<Role>, who: Option<Who>, request: R
             let accepts = request.headers().get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
             let is_page = request.method() == Method::GET && accepts.contains("text/html");
             let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
-            if is_page { login::to_login(path) } else { Refused::unknown() }
+            if is_page { login::to_login(path) } else { Refused::unknown().into_response() }
         }
     }
 }
 
 /// Whoever came by a cookie says what only our own pages know: as a header, or in a form, which is read here.
-async fn with_csrf(who: &Who, request: Request) -> Result<Request, Response> {
+async fn with_csrf(who: &Who, request: Request) -> Result<Request, Refused> {
     #[derive(Deserialize)]
     struct Field {
         csrf: String,
     }
     let refused = || {
         let error = "the page is of an earlier login, or of another site: load it again";
-        Refused::forbidden("csrf", error).into_response()
+        Refused::forbidden("csrf", error)
     };
     if let Some(said) = request.headers().get(CSRF_HEADER) {
         let is_right = said.to_str().is_ok_and(|it| persons::same(it, who.csrf()));
@@ -162,7 +162,7 @@ async fn with_csrf(who: &Who, request: Request) -> Result<Request, Response> {
         return Err(refused());
     }
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Refused::too_large().into_response())?;
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Refused::too_large())?;
     let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
     match Form::<Field>::from_request(copy, &()).await {
         Ok(Form(it)) if persons::same(&it.csrf, who.csrf()) => Ok(Request::from_parts(parts, Body::from(body))),

@@ -47,7 +47,7 @@ pub(super) async fn form(State(app): State<App>, Query(onward): Query<Onward>, w
 
 pub(super) async fn log_in(State(app): State<App>, caller: Caller, Form(sent): Form<Sent>) -> Response {
     if let Some(secs) = app.slowed.wait_secs(caller.0) {
-        return Refused::slowed(secs);
+        return Refused::slowed(secs).into_response();
     }
     match app.persons.log_in(sent.token.trim()) {
         Some(id) => {

@@ -18,65 +18,68 @@ pub(super) struct Refused {
     reason: &'static str,
     /// A sentence for people.
     error: String,
+    #[serde(skip)]
+    retry_after_secs: Option<u64>,
 }
 
 impl Refused {
+    fn new(status: StatusCode, reason: &'static str, error: impl Into<String>) -> Refused {
+        Refused { status, reason, error: error.into(), retry_after_secs: None }
+    }
+
     /// What is asked for cannot be understood or done.
     pub(super) fn invalid(error: impl Into<String>) -> Refused {
-        Refused { status: StatusCode::BAD_REQUEST, reason: "invalid", error: error.into() }
+        Refused::new(StatusCode::BAD_REQUEST, "invalid", error)
     }
 
     /// There is no such thing.
     pub(super) fn missing(error: impl Into<String>) -> Refused {
-        Refused { status: StatusCode::NOT_FOUND, reason: "missing", error: error.into() }
+        Refused::new(StatusCode::NOT_FOUND, "missing", error)
     }
 
     /// Somebody may not do that.
     pub(super) fn forbidden(reason: &'static str, error: impl Into<String>) -> Refused {
-        Refused { status: StatusCode::FORBIDDEN, reason, error: error.into() }
+        Refused::new(StatusCode::FORBIDDEN, reason, error)
     }
 
     /// It does not fit what is there now.
     pub(super) fn conflict(error: impl Into<String>) -> Refused {
-        Refused { status: StatusCode::CONFLICT, reason: "conflict", error: error.into() }
+        Refused::new(StatusCode::CONFLICT, "conflict", error)
     }
 
     /// More than is taken.
     pub(super) fn too_large() -> Refused {
         let error = format!("the body is too large: at most {} kB are taken", super::MAX_BODY_BYTES / 1024);
-        Refused { status: StatusCode::PAYLOAD_TOO_LARGE, reason: "too_large", error }
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error)
     }
 
     /// Our own fault, or the disk's: logged in full, told in general.
     pub(super) fn broken(error: &'static str) -> Refused {
-        Refused { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "broken", error: error.into() }
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", error)
     }
 
     /// It may be done later.
     pub(super) fn later(reason: &'static str, error: &'static str) -> Refused {
-        Refused { status: StatusCode::SERVICE_UNAVAILABLE, reason, error: error.into() }
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, reason, error)
     }
 
     /// Nobody knows who asks.
-    pub(super) fn unknown() -> Response {
-        let error = "log in at /login, or send a token as `Authorization: Bearer …`".into();
-        let mut response = Refused { status: StatusCode::UNAUTHORIZED, reason: "unknown", error }.into_response();
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        response
+    pub(super) fn unknown() -> Refused {
+        let error = "log in at /login, or send a token as `Authorization: Bearer …`";
+        Refused::new(StatusCode::UNAUTHORIZED, "unknown", error)
     }
 
     /// Too many wrong tokens came from there.
-    pub(super) fn slowed(wait_secs: u64) -> Response {
+    pub(super) fn slowed(wait_secs: u64) -> Refused {
         let error = format!("too many wrong tokens: try again in {wait_secs} s");
-        let mut response = Refused { status: StatusCode::TOO_MANY_REQUESTS, reason: "slowed", error }.into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_secs));
-        response
+        let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "slowed", error);
+        Refused { retry_after_secs: Some(wait_secs), ..refused }
     }
 
     fn as_axum_says(status: StatusCode, error: String) -> Refused {
         match status {
             StatusCode::PAYLOAD_TOO_LARGE => Refused::too_large(),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Refused { status, reason: "invalid", error },
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Refused::new(status, "invalid", error),
             // What is no JSON, and what is JSON of another shape, is told apart by the sentence.
             _ => Refused::invalid(error),
         }
@@ -85,7 +88,14 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.status, Json(&self)).into_response()
+        let mut response = (self.status, Json(&self)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(secs) = self.retry_after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
     }
 }
 

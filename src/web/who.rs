@@ -4,7 +4,6 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::response::Response;
 
 use super::refused::Refused;
 pub(super) use crate::config::Role;
@@ -69,9 +68,9 @@ impl Who {
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Response;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Who, Response> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Who, Refused> {
         parts.extensions.get::<Who>().cloned().ok_or_else(Refused::unknown)
     }
 }
