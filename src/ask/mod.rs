@@ -18,6 +18,7 @@ pub mod suspects;
 
 mod plan;
 
+mod beta;
 pub mod estimate;
 
 pub use plan::plan;
