@@ -5,7 +5,7 @@
 //! that of Clopper and Pearson on as many answers as the weighted ones are worth (Korn & Graubard 1998): exact where all
 //! weigh the same, and wide enough where only a few of hundreds have what is asked for, or none.
 
-use statrs::function::beta::beta_reg;
+use super::beta::beta_share;
 
 /// What an interval leaves out at each end: 95 % lie within.
 const TAIL: f64 = 0.025;
@@ -84,7 +84,7 @@ fn quantile(a: f64, b: f64, share: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..HALVINGS {
         let middle = (low + high) / 2.0;
-        if beta_reg(a, b, middle) < share { low = middle } else { high = middle }
+        if beta_share(a, b, middle) < share { low = middle } else { high = middle }
     }
     (low + high) / 2.0
 }

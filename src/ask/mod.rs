@@ -24,6 +24,7 @@ pub mod suspects;
 
 mod plan;
 
+mod beta;
 pub mod estimate;
 pub mod season;
 

@@ -1,1 +1,239 @@
-//! Plans on synthetic events.
+//! Plans on synthetic events, with real heads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::seq::SliceRandom;
+
+use super::*;
+use crate::ask::pool::{Day, vector};
+use crate::domain::{Class, Modality, View};
+use crate::infer::together::Together;
+use crate::teach::fit::{Fitted, fit};
+use crate::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
+
+const DIMENSION: usize = 48;
+
+/// Events around a centre for each class: as far apart as species, and as wide as what one camera sees of them.
+struct Site {
+    class: Vec<usize>,
+    features: Vec<Vec<f32>>,
+}
+
+impl Site {
+    fn new(sizes: &[usize], seed: u64) -> Site {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut noise = |scale: f32| (0..DIMENSION).map(|_| scale * (dice.random::<f32>() - 0.5)).collect::<Vec<f32>>();
+        let mut site = Site { class: Vec::new(), features: Vec::new() };
+        for (class, size) in sizes.iter().enumerate() {
+            let centre = noise(1.0);
+            for _ in 0..*size {
+                site.class.push(class);
+                site.features.push(centre.iter().zip(noise(1.1)).map(|(a, b)| a + b).collect());
+            }
+        }
+        site
+    }
+
+    fn taught(&self, events: &[usize], said: impl Fn(usize) -> usize) -> Taught {
+        let mut classes: Vec<usize> = events.iter().map(|it| said(*it)).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let event = |&i: &usize| {
+            let class = classes.binary_search(&said(i)).expect("a class");
+            let features = self.features[i].clone();
+            let view = TaughtView { modality: Modality::Colour, view: View::Whole, features, second: None };
+            let frames = vec![TaughtFrame { class, views: vec![view] }];
+            TaughtEvent { id: i.to_string(), class, group: i.to_string(), camera: String::new(), frames }
+        };
+        let name = |it: &usize| Class { name: name(*it).as_str().into(), scientific_name: "".into() };
+        Taught {
+            dimension: DIMENSION,
+            events: events.iter().map(event).collect(),
+            classes: classes.iter().map(name).collect(),
+        }
+    }
+
+    fn pool(&self, head: Option<(&Fitted, &Taught)>, rest: &[usize], lessons: &[usize]) -> Pool {
+        let candidate = |&i: &usize| {
+            let Some((fitted, taught)) = head else {
+                let vector = vector([(&*self.features[i], 1.0)].into_iter()).expect("a look");
+                return Candidate { id: id(i), vector, probabilities: Vec::new(), strangeness: None, protected: false };
+            };
+            let answer = fitted.alone.learned.answer(&self.features[i], 0);
+            let together = Together::of([(&*answer.probabilities, answer.closeness)], None);
+            let together = together.tempered(fitted.alone.choice.sharpness);
+            let unknown = fitted.alone.border.unknown;
+            Candidate {
+                id: id(i),
+                vector: fitted.alone.learned.space().centred(&self.features[i], 0),
+                probabilities: (0..taught.classes.len()).map(|it| together.probability(it, None)).collect(),
+                strangeness: Some(unknown.strangeness(&together) - unknown.threshold),
+                protected: false,
+            }
+        };
+        let lesson = |i: &usize| Lesson {
+            id: id(*i),
+            vector: candidate(i).vector,
+            said: name(self.class[*i]),
+            labeller: "simulated".into(),
+            settled: false,
+            out_of_fold: None,
+        };
+        Pool {
+            classes: head.map_or_else(Vec::new, |it| it.1.classes.iter().map(|it| it.name.to_string()).collect()),
+            events: rest.iter().map(candidate).collect(),
+            taught: lessons.iter().map(lesson).collect(),
+            day: Day {
+                events: rest.iter().map(|it| id(*it)).collect(),
+                moments: vec![id(9_000), id(9_001)],
+                n_moments: 500,
+            },
+            ..Pool::default()
+        }
+    }
+}
+
+fn id(i: usize) -> Uuid {
+    Uuid::from_u128(i as u128)
+}
+
+fn name(class: usize) -> String {
+    format!("species-{class:02}")
+}
+
+fn about(it: &Ask) -> usize {
+    match it.about {
+        About::Event(id) | About::Moment(id) => id.as_u128() as usize,
+    }
+}
+
+#[test]
+fn a_plan_has_something_of_each_and_nothing_twice() {
+    let site = Site::new(&[60, 60, 60, 60, 30], 1);
+    let lessons: Vec<usize> = (0..240).filter(|i| i % 4 == 0).collect();
+    let rest: Vec<usize> = (0..270).filter(|i| i % 4 != 0 || *i >= 240).collect();
+    let taught = site.taught(&lessons, |i| site.class[i]);
+    let fitted = fit(&taught).expect("a head");
+    let mut pool = site.pool(Some((&fitted, &taught)), &rest, &lessons);
+    pool.events[7].protected = true;
+    pool.taught[3].out_of_fold = Some(vec![0.02, 0.94, 0.02, 0.02]);
+    let shares = Shares { random: 0.2, still: 0.1, strange: 0.2, suspect: 0.1 };
+    let asks = plan(&pool, 20, &shares, 5);
+    assert_eq!(asks, plan(&pool, 20, &shares, 5), "the same pool and seed");
+    assert_eq!(asks.len(), 20);
+    let mut by: BTreeMap<Why, usize> = BTreeMap::new();
+    asks.iter().for_each(|it| *by.entry(it.why).or_default() += 1);
+    assert_eq!((by[&Why::Random], by[&Why::Still], by[&Why::Protected], by[&Why::Suspect]), (4, 2, 1, 1), "{by:?}");
+    assert!(by[&Why::Strange] >= 1 && by[&Why::Strange] <= 4, "{by:?}");
+    assert_eq!(asks.iter().map(about).collect::<BTreeSet<_>>().len(), 20, "nothing twice");
+    assert_eq!((asks[0].why, asks[0].about), (Why::Protected, About::Event(pool.events[7].id)));
+    for it in &asks {
+        let random = matches!(it.why, Why::Random | Why::Still);
+        assert_eq!((it.blind, it.probability.is_some()), (random, random), "{it:?}");
+        assert!(!it.reason.is_empty());
+    }
+    let suspect = asks.iter().find(|it| it.why == Why::Suspect).expect("one");
+    assert_eq!((suspect.reason.as_str(), about(suspect)), ("was called species-00, and looks like species-01", 12));
+    // Whoever looked twice is not asked a third time.
+    pool.taught[3].settled = true;
+    assert!(plan(&pool, 20, &shares, 5).iter().all(|it| it.why != Why::Suspect));
+    // The strange ones are of the species that nobody taught.
+    let strange = asks.iter().filter(|it| it.why == Why::Strange);
+    assert!(strange.clone().any(|it| site.class[about(it)] == 4), "{:?}", strange.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_site_is_covered_and_nothing_asks_for_nothing() {
+    let site = Site::new(&[40, 30, 20, 10], 2);
+    let asks = plan(
+        &site.pool(None, &(0..100).collect::<Vec<_>>(), &[]),
+        8,
+        &Shares { random: 0.0, still: 0.0, ..Shares::default() },
+        1,
+    );
+    assert!(asks.iter().all(|it| it.why == Why::Cover), "{asks:?}");
+    let classes: BTreeSet<usize> = asks.iter().map(|it| site.class[about(it)]).collect();
+    assert_eq!((asks.len(), classes.len()), (8, 4));
+    assert_eq!(plan(&Pool::default(), 20, &Shares::default(), 1), Vec::new());
+    assert_eq!(plan(&site.pool(None, &[1, 2, 3], &[]), 0, &Shares::default(), 1), Vec::new());
+    // Nonsense in the pool takes nothing down.
+    let mut pool = site.pool(None, &(0..10).collect::<Vec<_>>(), &[]);
+    pool.classes = vec!["a".into()];
+    pool.events[0].vector = vec![f32::NAN; DIMENSION];
+    pool.events[1].vector = Vec::new();
+    pool.events[2].probabilities = vec![f32::NAN, 0.5, 0.1];
+    pool.events[3].strangeness = Some(f32::NAN);
+    let all = Shares { random: f64::NAN, still: 9.0, strange: -1.0, suspect: 2.0 };
+    assert!(plan(&pool, 5, &all, 1).len() <= 5);
+}
+
+/// 990 events of ten taught species, and ten of one that was not: 20 questions, the head fitted anew after each five.
+#[test]
+fn a_species_that_was_never_taught_is_found() {
+    let mut sizes = vec![125; 10];
+    sizes.push(10);
+    let site = Site::new(&sizes, 3);
+    let mut dice = ChaCha8Rng::seed_from_u64(3);
+    let mut known: Vec<usize> = (0..1_250).collect();
+    known.shuffle(&mut dice);
+    let mut lessons = known.split_off(990);
+    let mut rest: Vec<usize> = known.into_iter().chain(1_250..1_260).collect();
+    rest.shuffle(&mut dice);
+    let mut found = BTreeSet::new();
+    for day in 0..4 {
+        let taught = site.taught(&lessons, |i| site.class[i]);
+        let fitted = fit(&taught).expect("a head");
+        let asks = plan(
+            &site.pool(Some((&fitted, &taught)), &rest, &lessons),
+            5,
+            &Shares { still: 0.0, ..Shares::default() },
+            day,
+        );
+        for it in &asks {
+            let alike =
+                it.alike.iter().map(|it| it.as_u128() as usize).filter(|i| site.class[*i] == site.class[about(it)]);
+            let named: Vec<usize> = alike.chain([about(it)]).collect();
+            found.extend(named.iter().copied().filter(|it| *it >= 1_250));
+            rest.retain(|it| !named.contains(it));
+            lessons.extend(named);
+        }
+    }
+    println!("{} of 10 found", found.len());
+    assert!(found.len() >= 8, "{found:?}");
+}
+
+/// One of three labellers says something else in 10 % of the answers.
+#[test]
+fn answers_that_are_wrong_stand_first_among_the_suspects() {
+    let site = Site::new(&[100; 9], 4);
+    let mut dice = ChaCha8Rng::seed_from_u64(4);
+    let said: Vec<usize> = (0..900)
+        .map(|i| {
+            let other = (site.class[i] + dice.random_range(1..9)) % 9;
+            if i % 3 == 0 && dice.random_bool(0.1) { other } else { site.class[i] }
+        })
+        .collect();
+    let taught = site.taught(&(0..900).collect::<Vec<_>>(), |i| said[i]);
+    let fitted = fit(&taught).expect("a head");
+    let answers: BTreeMap<usize, Vec<f32>> = fitted
+        .out_of_fold()
+        .into_iter()
+        .map(|it| (it.event, (0..9).map(|class| it.together.probability(class, None)).collect()))
+        .collect();
+    let lesson = |i: usize| Lesson {
+        id: id(i),
+        vector: Vec::new(),
+        said: name(said[i]),
+        labeller: format!("labeller-{}", i % 3),
+        settled: false,
+        out_of_fold: answers.get(&i).cloned(),
+    };
+    let classes: Vec<String> = (0..9).map(name).collect();
+    let ranked = suspects(&classes, &(0..900).map(lesson).collect::<Vec<_>>());
+    let flipped = |i: usize| said[i] != site.class[i];
+    let all = (0..900).filter(|i| flipped(*i)).count();
+    let first = ranked[..ranked.len() / 5].iter().filter(|it| flipped(it.lesson)).count();
+    println!("{first} of {all} wrong answers among the first 20 % of {} suspects", ranked.len());
+    assert!(all > 15 && first * 10 >= all * 8, "{first} of {all}");
+    assert!(ranked.iter().take(5).all(|it| it.wrong > SUSPICIOUS && it.rather == site.class[it.lesson]));
+}

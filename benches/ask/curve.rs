@@ -1,0 +1,134 @@
+//! How many labels it takes to be nearly as good as with all: the day's questions against random ones.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use eyeshine::ask::plan;
+use eyeshine::ask::pool::{About, Shares};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::site::{Served, Site, event};
+use crate::svg;
+
+/// Draws of which events can be asked about and which are scored.
+const DRAWS: u64 = 10;
+/// Nearly as good: this share of the balanced accuracy of a head that was taught all that could be asked.
+const NEARLY: f64 = 0.95;
+/// Labels in the curve, at most.
+const MOST: usize = 320;
+
+pub(crate) const RANDOM: &str = "random";
+const QUEUE: &str = "the queue as it is shipped";
+const HERDING: &str = "uncertainty herding alone";
+
+/// Balanced accuracy as a share of the full head's, by labels.
+pub(crate) type Points = Vec<(usize, f64)>;
+
+/// Prints, and draws, the curves of a table of labelled pictures, of which `per_day` are asked a day.
+pub(crate) fn curve(name: &str, per_day: usize, table: &Path, to: Option<&Path>) -> anyhow::Result<()> {
+    let site = Site::look(table)?;
+    let none = Shares { random: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
+    let ways = [(RANDOM, None), (QUEUE, Some(Shares { still: 0.0, ..Shares::default() })), (HERDING, Some(none))];
+    let mut curves: BTreeMap<&str, Vec<Points>> = BTreeMap::new();
+    let mut full = Vec::new();
+    for draw in 0..DRAWS {
+        let mut events: Vec<usize> = (0..site.len()).collect();
+        events.shuffle(&mut ChaCha8Rng::seed_from_u64(draw));
+        let (askable, scored) = events.split_at(site.len() * 2 / 3);
+        let of_all = site.teach(askable).map_or(0.0, |it| balanced(&site, &it, askable, scored));
+        full.push(of_all);
+        for (way, shares) in &ways {
+            let points = season(&site, askable, scored, per_day, shares.as_ref(), draw);
+            let points: Points = points.into_iter().map(|it| (it.0, it.1 / of_all)).collect();
+            println!("  draw {draw}, {way}: {:.0} labels", needed(&points));
+            curves.entry(way).or_default().push(points);
+        }
+    }
+    let full = full.iter().sum::<f64>() / full.len() as f64;
+    println!("{name}: {} events, two thirds can be asked about; full balanced accuracy {full:.3}", site.len());
+    let mut means = Vec::new();
+    for (way, _) in &ways {
+        let each = &curves[way];
+        let mut of_draws: Vec<f64> = each.iter().map(needed).collect();
+        of_draws.sort_by(f64::total_cmp);
+        let n = each.iter().map(Vec::len).min().unwrap_or(0);
+        let mean = |i: usize| each.iter().map(|it| it[i].1).sum::<f64>() / each.len() as f64;
+        let points: Points = (0..n).map(|i| (each[0][i].0, mean(i))).collect();
+        let at: Vec<String> = points.iter().map(|it| format!("{}: {:.3}", it.0, it.1)).collect();
+        println!(
+            "{way}: {:.0} labels for {NEARLY} by the mean curve; median draw {:.0} ({:.0} to {:.0})\n  {}",
+            needed(&points),
+            of_draws[of_draws.len() / 2],
+            of_draws[0],
+            of_draws[of_draws.len() - 1],
+            at.join(", ")
+        );
+        means.push((*way, points));
+    }
+    if let Some(to) = to {
+        std::fs::write(to, svg::chart(name, &means, NEARLY))?;
+    }
+    Ok(())
+}
+
+/// Days of questions: after each, how good a head of all answers is.
+fn season(
+    site: &Site,
+    askable: &[usize],
+    scored: &[usize],
+    per_day: usize,
+    shares: Option<&Shares>,
+    draw: u64,
+) -> Points {
+    let (mut answered, mut points) = (Vec::new(), Vec::new());
+    let mut rest: Vec<usize> = askable.to_vec();
+    let mut served: Option<Served> = None;
+    while !rest.is_empty() && answered.len() < MOST {
+        let n = per_day.min(rest.len());
+        let chosen: Vec<usize> = match shares {
+            // They are shuffled.
+            None => rest[..n].to_vec(),
+            Some(shares) => {
+                let asks = plan(&site.pool(served.as_ref(), &rest, &answered), n, shares, draw);
+                let about =
+                    asks.iter().filter_map(|it| if let About::Event(id) = it.about { Some(event(id)) } else { None });
+                about.collect()
+            }
+        };
+        if chosen.is_empty() {
+            break;
+        }
+        // Where a suspect is asked about again the answer is the same: it costs a question and teaches nothing.
+        rest.retain(|it| !chosen.contains(it));
+        let asked = points.last().map_or(0, |it: &(usize, f64)| it.0) + chosen.len();
+        answered.extend(chosen.into_iter().filter(|it| !answered.contains(it)).collect::<Vec<_>>());
+        served = site.teach(&answered);
+        points.push((asked, served.as_ref().map_or(0.0, |it| balanced(site, it, askable, scored))));
+    }
+    points
+}
+
+/// Balanced accuracy over classes that could be asked about.
+fn balanced(site: &Site, served: &Served, askable: &[usize], scored: &[usize]) -> f64 {
+    let mut by: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for &it in scored.iter().filter(|it| askable.iter().any(|other| site.class(*other) == site.class(**it))) {
+        let entry = by.entry(site.class(it)).or_default();
+        entry.0 += f64::from(u8::from(site.ask(served, it).class == site.class(it)));
+        entry.1 += 1.0;
+    }
+    by.values().map(|it| it.0 / it.1).sum::<f64>() / by.len().max(1) as f64
+}
+
+/// Labels at which a curve first is nearly as good, in a straight line between two days.
+fn needed(points: &Points) -> f64 {
+    let mut before = (0.0, 0.0);
+    for &(n, it) in points {
+        if it >= NEARLY {
+            return before.0 + (n as f64 - before.0) * (NEARLY - before.1) / (it - before.1);
+        }
+        before = (n as f64, it);
+    }
+    f64::INFINITY
+}
