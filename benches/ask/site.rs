@@ -89,7 +89,7 @@ impl Site {
             }
             bursts.push((burst.name, frames));
         }
-        Ok(Site { all: taught(bursts) })
+        Ok(Site { all: Taught { classifier: contract.classifier.clone(), ..taught(bursts) } })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -210,5 +210,6 @@ fn taught(bursts: Vec<(String, Vec<(String, Vec<f32>)>)>) -> Taught {
         dimension,
         events: bursts.into_iter().map(event).collect(),
         classes: names.iter().map(|it| Class { name: it.as_str().into(), scientific_name: "".into() }).collect(),
+        classifier: None,
     }
 }

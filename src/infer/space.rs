@@ -71,6 +71,11 @@ impl Space {
         (self.basis.len() / self.dimension.max(1), self.impressions.as_ref().map_or(0, of_impressions))
     }
 
+    /// Features `[dimension]` less what is usual for their kind, of length 1.
+    pub fn centred(&self, features: &[f32], kind: usize) -> Vec<f32> {
+        centred(features, &self.means, kind)
+    }
+
     /// Coordinates of an embedding: how many there are.
     pub fn directions(&self) -> usize {
         let (features, impressions) = self.parts();

@@ -129,10 +129,14 @@ impl Taught {
 
     /// Every [lesson](Taught::lessons) in the coordinates of a space.
     pub fn samples(&self, space: &Space) -> Samples {
-        self.samples_of(&self.lessons(), space)
+        let mut lessons = self.lessons();
+        if let Some(it) = space.impressions.as_ref().filter(|_| self.classifier.is_none()) {
+            impress(&mut lessons, &it.classifier);
+        }
+        self.samples_of(&lessons, space)
     }
 
-    /// The same, of the lessons.
+    /// The same, of lessons that have impressions where the space has.
     pub(super) fn samples_of(&self, lessons: &[Lesson<'_>], space: &Space) -> Samples {
         let own = projected(lessons, &space.basis, self.dimension, |it| centred(it.features, &space.means, it.kind));
         let x = match &space.impressions {

@@ -50,6 +50,7 @@ impl Site {
             dimension: DIMENSION,
             events: events.iter().map(event).collect(),
             classes: classes.iter().map(name).collect(),
+            classifier: None,
         }
     }
 
