@@ -172,7 +172,7 @@ impl Asked<'_> {
             let (sum, n) = if sums[own].1 < FEW { &sums[N_KINDS] } else { &sums[own] };
             means.extend(sum.iter().map(|it| it / (*n).max(1) as f32));
         }
-        Ok(Space { means, basis: Vec::new(), dimension })
+        Ok(Space { means, basis: Vec::new(), dimension, impressions: None })
     }
 
     fn lessons(&self, usual: &Space, classes: &[String]) -> Result<Vec<Lesson>, FillError> {
