@@ -42,6 +42,9 @@ pub(crate) struct Said {
     vector: Vec<f32>,
 }
 
+/// What a frame shows, and its features.
+type Named = (String, Vec<f32>);
+
 /// The name of an event in questions.
 pub(crate) fn id(event: usize) -> Uuid {
     Uuid::from_u128(event as u128)
@@ -61,7 +64,7 @@ impl Site {
         let mut session = session::open(&runtime, &contract)?;
         let mut inputs = Inputs::new(&contract.input, 1);
         let camera = Metrics::new().camera("bench");
-        let mut bursts: Vec<(String, Vec<(String, Vec<f32>)>)> = Vec::new();
+        let mut bursts: Vec<(String, Vec<Named>)> = Vec::new();
         for burst in label_file::read(table, &[])? {
             let mut frames = Vec::new();
             for row in burst.rows {
@@ -184,17 +187,17 @@ fn looks(event: &TaughtEvent) -> impl Iterator<Item = &[f32]> {
 }
 
 /// Events of named frames: what is commonest among those that are not blank.
-fn taught(bursts: Vec<(String, Vec<(String, Vec<f32>)>)>) -> Taught {
+fn taught(bursts: Vec<(String, Vec<Named>)>) -> Taught {
     let mut names: Vec<String> = bursts.iter().flat_map(|it| &it.1).map(|it| it.0.clone()).collect();
     names.sort_by_key(|it| (it != "blank", it.clone()));
     names.dedup();
     let place = |name: &str| names.iter().position(|it| it == name).unwrap_or(0);
     let dimension = bursts.first().and_then(|it| it.1.first()).map_or(0, |it| it.1.len());
-    let event = |(id, frames): (String, Vec<(String, Vec<f32>)>)| {
+    let event = |(id, frames): (String, Vec<Named>)| {
         let mut counts: BTreeMap<(bool, usize), usize> = BTreeMap::new();
         frames.iter().for_each(|it| *counts.entry((it.0 != "blank", place(&it.0))).or_default() += 1);
         let class = counts.iter().max_by_key(|it| (it.0.0, *it.1)).map_or(0, |it| it.0.1);
-        let frame = |(name, features): (String, Vec<f32>)| TaughtFrame {
+        let frame = |(name, features): Named| TaughtFrame {
             class: place(&name),
             views: vec![TaughtView { modality: Modality::Colour, view: View::Whole, features, second: None }],
         };

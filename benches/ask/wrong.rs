@@ -18,7 +18,7 @@ const FLIPS: f64 = 0.1;
 pub(crate) fn wrong(table: &Path) -> anyhow::Result<()> {
     let site = Site::look(table)?;
     let parts = [0.02, 0.05, 0.1, 0.2];
-    let (mut all, mut caught) = (0, [0; 4]);
+    let (mut all, mut caught) = (0, [0usize; 4]);
     for draw in 0..DRAWS {
         let mut dice = ChaCha8Rng::seed_from_u64(draw);
         let (mut taught, mut flipped) = (site.all.clone(), vec![false; site.len()]);
@@ -58,7 +58,7 @@ pub(crate) fn wrong(table: &Path) -> anyhow::Result<()> {
     }
     println!("{all} wrong answers in {DRAWS} draws of {} events", site.len());
     for (part, caught) in parts.iter().zip(caught) {
-        println!("  among the first {:.0} % of the suspects: {:.3}", 100.0 * part, f64::from(caught) / all as f64);
+        println!("  among the first {:.0} % of the suspects: {:.3}", 100.0 * part, caught as f64 / all as f64);
     }
     Ok(())
 }

@@ -229,7 +229,7 @@ mod tests {
         let secs = from.elapsed().as_secs_f64();
         println!("5,000 events of 1,280 numbers: {secs:.2} s");
         assert_eq!(picked.len(), 30);
-        // Ten times what it takes: other tests run beside it.
-        assert!(secs < 20.0, "{secs}");
+        // Many times what it takes: other tests run beside it, and on a machine that does other things.
+        assert!(secs < 60.0, "{secs}");
     }
 }
