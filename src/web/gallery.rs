@@ -67,7 +67,7 @@ pub(super) async fn gallery(State(app): State<App>, who: Who, Query(asked): Quer
 
 async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> {
     let task = app.teach.tasks.first().cloned().unwrap_or_default();
-    let (_, names) = said::offered(app, &task).await?;
+    let (named, names) = said::offered(app, &task).await?;
     let (store, of, here) = (app.store.clone(), task.clone(), who.clone());
     let featurizer = app.contracts.first.identity();
     let Asked { species, like, before } = asked;
@@ -104,6 +104,11 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
     })
     .await?;
     let of_species = format!("/gallery?species={}", in_query(&chosen));
+    // What people alone call so is to be found, too.
+    let mut seen = seen;
+    let only_said = named.into_iter().filter(|it| seen.iter().all(|seen| seen.0 != *it)).map(|it| (it, 0));
+    let only_said: Vec<(String, u64)> = only_said.collect();
+    seen.extend(only_said);
     let link = |(name, events): (String, u64)| SpeciesLink { query: in_query(&name), name, events };
     Ok(page(&Gallery {
         frame: Frame::new("Gallery", who),

@@ -13,7 +13,7 @@ const NAMES: f64 = 190.0;
 const FITTING: usize = 24;
 /// Of a plot of points.
 const HEIGHT: f64 = 240.0;
-const MARGIN: f64 = 40.0;
+const MARGIN: f64 = 48.0;
 
 /// A bar.
 pub(super) struct Bar {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
 
 use super::App;
 use super::api::on_disk;
@@ -13,9 +14,13 @@ use super::history::{Asked, Line, lines};
 use super::plot::{Bar, Point, bars, points, wilson};
 use super::said;
 use super::who::Who;
+use crate::ask::estimate::Estimate;
+use crate::ask::season::{Season, season};
 use crate::observe::store::{ClassTally, PersonTally};
 use crate::teach::generations::Generations;
 
+/// The random checks of so long are put together: a quarter, in which neither animals nor cameras are others.
+const SEASON: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Species of the plot; what is rarer stands in the table of what is missing.
 const MAX_BARS: usize = 30;
 /// Generations of the plot, the latest.
@@ -70,9 +75,11 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     let (store, of) = (app.store.clone(), task.clone());
     let read = move || {
         let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current)?)));
-        Ok((store.classes_labelled(&of)?, store.people_labelling(&of)?, store.classes_seen(&of)?, heads))
+        let since = Timestamp::now().checked_sub(SEASON).unwrap_or(Timestamp::MIN);
+        let season = season(&store, &of, since)?;
+        Ok((store.classes_labelled(&of)?, store.people_labelling(&of)?, store.classes_seen(&of)?, heads, season))
     };
-    let (labelled, people, seen, heads) = on_disk(app, read).await?;
+    let (labelled, people, seen, heads, season) = on_disk(app, read).await?;
     let (current, generations) = heads.unwrap_or_else(|error| {
         tracing::error!(%error, "web: the generations could not be read");
         (0, Vec::new())
@@ -83,13 +90,26 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
         task,
         serving: if current == 0 { "the starter head serves".into() } else { format!("generation {current} serves") },
         held_out: held_out(&generations),
-        estimates: Vec::new(),
+        estimates: estimates(&season),
         species: (!labelled.is_empty()).then(|| bars("Labelled events by species", &species(&labelled))),
         enough: ENOUGH,
         wanted: wanted(&labelled, &seen),
         people,
         challengers: challengers(&generations),
     }))
+}
+
+/// What the random checks say, in sentences.
+fn estimates(season: &Season) -> Vec<String> {
+    let percent = |it: f64| format!("{:.0}", 100.0 * it);
+    let said = |it: &Estimate| {
+        let answered = if it.answered == 1 { "1 answer".into() } else { format!("{} answers", it.answered) };
+        let (value, low, high) = (percent(it.value), percent(it.low), percent(it.high));
+        format!("about {value} % ({low} to {high} %, of {answered} to random checks of the last 90 days)")
+    };
+    let right = season.accuracy.iter().map(|it| format!("Of all events the heads named rightly {}.", said(it)));
+    let missed = season.missed.iter().map(|it| format!("Of what came by the gate took for stillness {}.", said(it)));
+    right.chain(missed).collect()
 }
 
 fn species(labelled: &[ClassTally]) -> Vec<Bar> {
@@ -158,5 +178,14 @@ mod tests {
         let wanted = wanted(&labelled, &seen);
         let names: Vec<(&str, u64)> = wanted.iter().map(|it| (&*it.name, it.missing)).collect();
         assert_eq!(names, [("roe deer", 8), ("hare", 5), ("badger", 6)]);
+    }
+
+    #[test]
+    fn what_random_checks_say_is_said_with_its_interval_and_nothing_without_answers() {
+        let accuracy = Some(Estimate { value: 0.914, low: 0.85, high: 0.96, answered: 70 });
+        let said = estimates(&Season { accuracy, missed: None });
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("about 91 % (85 to 96 %, of 70 answers"), "{said:?}");
+        assert!(estimates(&Season::default()).is_empty());
     }
 }

@@ -388,7 +388,7 @@ fn word(question: &Question) -> &'static str {
     match question.why {
         Why::Unsure => "unsure",
         Why::Cover => "something else",
-        Why::Strange => "a new species?",
+        Why::Strange => "strange",
         Why::Protected => "protected",
         Why::Suspect => "looks wrong",
         Why::Random => "random check",
