@@ -229,7 +229,7 @@ fn the_daemon_fills_and_says_so() {
     assert_eq!((free(), metrics.asking.questions.with_label_values(&["species", "leased"]).get()), (5, 3));
 }
 
-/// `EYESHINE_EVENTS` asks for more: a million took what stands in the docs.
+/// `EYESHINE_EVENTS` asks for more.
 #[test]
 fn a_large_store_takes_no_longer_to_choose_from() {
     let site = Site::new();
