@@ -11,6 +11,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::App;
+use super::api::events::Hides;
 use super::api::on_disk;
 use super::frame::{Frame, go, not_done, page};
 use super::names::{Choice, choices};
@@ -70,10 +71,14 @@ pub(super) async fn event(
 }
 
 async fn made(app: &App, who: &Who, id: Uuid, media: Option<Uuid>) -> Result<Response, Response> {
-    let store = app.store.clone();
-    let read = move || match store.event(id)? {
-        None => Ok(None),
-        Some(stored) => Ok(Some((stored, store.frames(id)?, store.recorded(None, Some(id))?))),
+    let (store, hides) = (app.store.clone(), Hides::from(app, who));
+    let read = move || {
+        let mut stored: Vec<_> = store.event(id)?.into_iter().collect();
+        hides.places(&store, &mut stored)?;
+        match stored.pop() {
+            None => Ok(None),
+            Some(stored) => Ok(Some((stored, store.frames(id)?, store.recorded(None, Some(id))?))),
+        }
     };
     let Some((stored, frames, recorded)) = on_disk(app, read).await? else {
         return Err(not_done(who, StatusCode::NOT_FOUND, "There is no such event.", "/"));

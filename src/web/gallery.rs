@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::App;
+use super::api::events::Hides;
 use super::api::on_disk;
 use super::frame::{Frame, go, in_query, not_done, page};
 use super::names::Offered;
@@ -49,7 +50,6 @@ struct SpeciesLink {
 struct Item {
     event: EventCard,
     said: String,
-    alike: String,
 }
 
 /// What is asked for.
@@ -69,15 +69,15 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
     let task = app.teach.tasks.first().cloned().unwrap_or_default();
     let (named, names) = said::offered(app, &task).await?;
     let (store, of, here) = (app.store.clone(), task.clone(), who.clone());
+    let hides = Hides::from(app, who);
     let featurizer = app.contracts.first.identity();
     let Asked { species, like, before } = asked;
     let wanted = species.clone();
     let (seen, chosen, items, older) = on_disk(app, move || {
         let seen = store.classes_seen(&of)?;
-        let (mut alike, mut older, mut chosen) = (Vec::new(), None, wanted);
-        let events: Vec<StoredEvent> = if let Some(like) = like {
+        let (mut older, mut chosen) = (None, wanted);
+        let mut events: Vec<StoredEvent> = if let Some(like) = like {
             let near = store.alike(like, &featurizer, N_EVENTS - 1)?;
-            alike = std::iter::once(None).chain(near.iter().map(|it| Some(it.cosine))).collect();
             chosen.clear();
             store.event(like)?.into_iter().chain(near.into_iter().map(|it| it.event)).collect()
         } else {
@@ -88,16 +88,15 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
             older = before;
             events
         };
+        hides.places(&store, &mut events)?;
         let now = Timestamp::now();
         let mut items = Vec::new();
-        for (place, stored) in events.iter().enumerate() {
+        for stored in &events {
             let recorded = store.recorded(None, Some(stored.event.id))?;
             let holds = recorded.iter().filter(|it| it.task == of && it.standing == Standing::Holds);
-            let cosine: Option<f32> = alike.get(place).copied().flatten();
             items.push(Item {
                 event: event_card(stored, is_hidden(&store, &here, stored), now),
                 said: holds.map(|it| it.classes.as_str()).collect::<Vec<_>>().join(", "),
-                alike: cosine.map(|it| format!("{:.0} %", 100.0 * it.max(0.0))).unwrap_or_default(),
             });
         }
         Ok((seen, chosen, items, older))

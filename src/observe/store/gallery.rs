@@ -15,6 +15,9 @@ const LOOKED_THROUGH: i64 = 5_000;
 /// Events whose vectors are compared.
 const COMPARED: i64 = 2_000;
 
+/// Pictures of a kind from which on it is known what is usual for it.
+const MANY: f32 = 30.0;
+
 /// A page of events.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
@@ -133,8 +136,8 @@ fn means(seen: &[(Uuid, String, Vec<f32>)], dimension: usize) -> BTreeMap<&str, 
         *n += 1.0;
         sum.iter_mut().zip(vector).for_each(|(sum, it)| *sum += it);
     }
-    // Of one picture nothing is usual.
-    let known = sums.into_iter().filter(|(_, (n, _))| *n > 1.0);
+    // Of few pictures nothing is usual.
+    let known = sums.into_iter().filter(|(_, (n, _))| *n >= MANY);
     known.map(|(kind, (n, sum))| (kind, sum.iter().map(|it| it / n).collect())).collect()
 }
 
