@@ -21,9 +21,9 @@ const MAX_LESSONS: usize = 5_000;
 /// An event below this is not asked for its doubt, but for what lies around it.
 const UNSURE: f32 = 0.5;
 /// However sure a head is: where nothing is unsure what is least like the taught is asked.
-const LEAST_DOUBT: f32 = 0.02;
-/// An answer that is so likely to be wrong is worth a second look.
-const SUSPICIOUS: f64 = 0.2;
+const LEAST_DOUBT: f32 = 1e-4;
+/// An answer that is likelier wrong than right is a suspect: with less, right ones cost more questions than they are worth.
+const SUSPICIOUS: f64 = 0.5;
 
 /// The day's questions, at most `budget`, in the order in which they are to be asked. The same pool and seed give the same.
 pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
