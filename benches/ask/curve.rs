@@ -83,6 +83,7 @@ fn season(
     draw: u64,
 ) -> Points {
     let (mut answered, mut points) = (Vec::new(), Vec::new());
+    let mut again: Vec<usize> = Vec::new();
     let mut rest: Vec<usize> = askable.to_vec();
     let mut served: Option<Served> = None;
     while !rest.is_empty() && answered.len() < MOST {
@@ -91,18 +92,21 @@ fn season(
             // They are shuffled.
             None => rest[..n].to_vec(),
             Some(shares) => {
-                let asks = plan(&site.pool(served.as_ref(), &rest, &answered), n, shares, draw);
+                let mut pool = site.pool(served.as_ref(), &rest, &answered);
+                pool.taught.iter_mut().for_each(|it| it.settled = again.contains(&event(it.id)));
+                let asks = plan(&pool, n, shares, draw);
                 let about =
                     asks.iter().filter_map(|it| if let About::Event(id) = it.about { Some(event(id)) } else { None });
                 about.collect()
             }
         };
-        if chosen.is_empty() {
+        if chosen.iter().all(|it| answered.contains(it)) {
             break;
         }
         // Where a suspect is asked about again the answer is the same: it costs a question and teaches nothing.
         rest.retain(|it| !chosen.contains(it));
         let asked = points.last().map_or(0, |it: &(usize, f64)| it.0) + chosen.len();
+        again.extend(chosen.iter().filter(|it| answered.contains(*it)));
         answered.extend(chosen.into_iter().filter(|it| !answered.contains(it)).collect::<Vec<_>>());
         served = site.teach(&answered);
         points.push((asked, served.as_ref().map_or(0.0, |it| balanced(site, it, askable, scored))));

@@ -20,8 +20,10 @@ const MAX_EVENTS: usize = 5_000;
 const MAX_LESSONS: usize = 5_000;
 /// An event below this is not asked for its doubt, but for what lies around it.
 const UNSURE: f32 = 0.5;
-/// An answer that is so likely to be wrong is worth a second look.
-const SUSPICIOUS: f64 = 0.2;
+/// However sure a head is: where nothing is unsure what is least like the taught is asked.
+const LEAST_DOUBT: f32 = 1e-4;
+/// An answer that is likelier wrong than right is a suspect: with less, right ones cost more questions than they are worth.
+const SUSPICIOUS: f64 = 0.5;
 
 /// The day's questions, at most `budget`, in the order in which they are to be asked. The same pool and seed give the same.
 pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
@@ -160,7 +162,7 @@ impl<'a> Desk<'a> {
     fn herded(&mut self, n: usize) -> Vec<Ask> {
         let n_events = self.events.len();
         let served = !self.pool.classes.is_empty();
-        let weight = |it: &Candidate| if served { doubt(&it.probabilities) } else { 1.0 };
+        let weight = |it: &Candidate| if served { doubt(&it.probabilities).max(LEAST_DOUBT) } else { 1.0 };
         let weights: Vec<f32> = self.events.iter().map(weight).collect();
         let lessons = n_events..n_events + self.lessons.len();
         let width = width(&self.places.nearest(lessons.clone(), lessons));

@@ -80,7 +80,7 @@ pub struct Shares {
 
 impl Default for Shares {
     fn default() -> Shares {
-        Shares { random: 0.1, still: 0.05, strange: 0.1, suspect: 0.05 }
+        Shares { random: 0.1, still: 0.05, strange: 0.2, suspect: 0.1 }
     }
 }
 

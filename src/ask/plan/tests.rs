@@ -117,7 +117,7 @@ fn a_plan_has_something_of_each_and_nothing_twice() {
     let fitted = fit(&taught).expect("a head");
     let mut pool = site.pool(Some((&fitted, &taught)), &rest, &lessons);
     pool.events[7].protected = true;
-    pool.taught[3].out_of_fold = Some(vec![0.02, 0.94, 0.02, 0.02]);
+    pool.taught[3].out_of_fold = Some(vec![0.001, 0.997, 0.001, 0.001]);
     let shares = Shares { random: 0.2, still: 0.1, strange: 0.2, suspect: 0.1 };
     let asks = plan(&pool, 20, &shares, 5);
     assert_eq!(asks, plan(&pool, 20, &shares, 5), "the same pool and seed");
