@@ -65,6 +65,7 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     Ok(page(&History { frame, task, tasks, current, before, generations }))
 }
 
+#[expect(clippy::result_large_err, reason = "an answer, as handlers give it")]
 fn told<T>(who: &Who, done: Result<T, GenerationError>) -> Result<T, Response> {
     done.map_err(|error| {
         tracing::error!(%error, "web: the generations could not be read or changed");
@@ -75,8 +76,11 @@ fn told<T>(who: &Who, done: Result<T, GenerationError>) -> Result<T, Response> {
 /// Makes a generation serve.
 pub(super) async fn promote(State(app): State<App>, who: Who, Form(fields): Form<Vec<(String, String)>>) -> Response {
     let fields = Fields(fields);
-    let number = fields.get("number").parse::<u32>();
-    changed(&app, &who, &fields, move |it| number.map_or(Ok(()), |number| it.promote(number))).await
+    let Ok(number) = fields.get("number").parse::<u32>() else {
+        let why = format!("number: {:?} is no generation", fields.get("number"));
+        return not_done(&who, StatusCode::UNPROCESSABLE_ENTITY, why, "/history");
+    };
+    changed(&app, &who, &fields, move |it| it.promote(number)).await
 }
 
 /// Makes the one serve that did before, unless that was done already.
