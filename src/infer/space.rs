@@ -54,7 +54,8 @@ pub fn kind(modality: Modality, view: View) -> usize {
 
 /// `values` less what is usual for their kind, of length 1; `means` are `[N_KINDS][values]`.
 pub(crate) fn centred(values: &[f32], means: &[f32], kind: usize) -> Vec<f32> {
-    let mean = &means[kind * values.len()..(kind + 1) * values.len()];
+    let n = means.len() / N_KINDS;
+    let mean = &means[kind * n..(kind + 1) * n];
     normalised(&values.iter().zip(mean).map(|(x, mean)| x - mean).collect::<Vec<_>>())
 }
 

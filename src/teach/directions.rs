@@ -30,11 +30,11 @@ pub fn space(taught: &Taught, weight: f64) -> Result<Space, FitError> {
 /// The same, of its lessons.
 pub(super) fn space_of(taught: &Taught, lessons: &[Lesson<'_>], weight: f64) -> Result<Space, FitError> {
     let dimension = taught.dimension;
-    let most = if taught.classifier.is_some() { MAX_DIRECTIONS / 2 } else { MAX_DIRECTIONS };
+    let most = if taught.last_layer().is_some() { MAX_DIRECTIONS / 2 } else { MAX_DIRECTIONS };
     let features = |lesson: usize| lessons[lesson].features;
     let means = means(dimension, lessons, features);
     let basis = basis(dimension, lessons, features, &means, most)?;
-    let impressions = taught.classifier.clone().map(|classifier| -> Result<Impressions, FitError> {
+    let impressions = taught.last_layer().cloned().map(|classifier| -> Result<Impressions, FitError> {
         let seen = |lesson: usize| &*lessons[lesson].impression;
         let means = self::means(classifier.n_classes(), lessons, seen);
         let basis = self::basis(classifier.n_classes(), lessons, seen, &means, MAX_DIRECTIONS / 2)?;

@@ -137,17 +137,19 @@ fn placed(taught: &Taught) -> Result<Placed, FitError> {
         Ok(Losses::of(taught, &cross_answers(taught, samples, &placed.folds, &Recipe::PRIOR, |_| true)?))
     };
     let prior = losses(&placed.samples)?;
-    let mut best: Option<(f64, f64, Samples)> = None;
+    let mut best: Option<(f64, f64)> = None;
     for weight in Recipe::IMPRESSIONS {
         let samples = placed.samples.weighed_anew(n_own, impression, weight);
         let its = losses(&samples)?;
         if best.as_ref().is_none_or(|it| its.loss < it.0) && !prior.is_as_good_as(&its) {
-            best = Some((its.loss, weight, samples));
+            best = Some((its.loss, weight));
         }
     }
-    if let Some((_, weight, samples)) = best {
-        (placed.samples, placed.impression) = (samples, weight);
+    if let Some((_, weight)) = best {
+        placed.impression = weight;
         placed.space.impressions.iter_mut().for_each(|it| it.weight = weight as f32);
+        // Anew, and not scaled: to the last bit what the recipe gives.
+        placed.samples = taught.samples_of(&lessons, &placed.space);
     }
     Ok(placed)
 }

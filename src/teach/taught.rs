@@ -121,16 +121,21 @@ impl Taught {
                 lesson.weight = times as f64 / n_of_class[&lesson.class] as f64;
             }
         }
-        if let Some(it) = &self.classifier {
+        if let Some(it) = self.last_layer() {
             impress(&mut lessons, it);
         }
         lessons
     }
 
+    /// The last layer, where it is of vectors like these.
+    pub(super) fn last_layer(&self) -> Option<&Arc<Classifier>> {
+        self.classifier.as_ref().filter(|it| it.dimension() == self.dimension)
+    }
+
     /// Every [lesson](Taught::lessons) in the coordinates of a space.
     pub fn samples(&self, space: &Space) -> Samples {
         let mut lessons = self.lessons();
-        if let Some(it) = space.impressions.as_ref().filter(|_| self.classifier.is_none()) {
+        if let Some(it) = space.impressions.as_ref().filter(|_| self.last_layer().is_none()) {
             impress(&mut lessons, &it.classifier);
         }
         self.samples_of(&lessons, space)
@@ -189,8 +194,9 @@ fn impress(lessons: &mut [Lesson<'_>], classifier: &Classifier) {
     let weights = MatRef::from_row_major_slice(classifier.weights(), n, dimension);
     let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
     let seen = side_by_side(blocks.len(), |i| {
-        // A lesson a column.
-        let features = Mat::from_fn(dimension, blocks[i].len(), |j, column| blocks[i][column].features[j]);
+        // A lesson a column. A vector of another length is refused before anything is fitted on it.
+        let at = |features: &[f32], j: usize| features.get(j).copied().unwrap_or_default();
+        let features = Mat::from_fn(dimension, blocks[i].len(), |j, column| at(blocks[i][column].features, j));
         let products = weights * &features;
         let logits = |column: usize| (0..n).map(|j| products[(j, column)] + classifier.bias()[j]).collect::<Vec<f32>>();
         (0..blocks[i].len()).map(|column| impression(&logits(column))).collect::<Vec<_>>()

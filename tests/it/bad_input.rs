@@ -33,7 +33,7 @@ fn models(dir: &Path) {
         let name = name.to_string_lossy();
         if name.ends_with(".toml") || name.ends_with(".csv") || name.ends_with("people.txt") {
             fs::copy(entry.path(), dir.join(&*name)).unwrap();
-        } else if name.ends_with(".onnx") || name.contains(".so") {
+        } else if name.ends_with(".onnx") || name.ends_with(".safetensors") || name.contains(".so") {
             std::os::unix::fs::symlink(entry.path(), dir.join(&*name)).unwrap();
         }
     }

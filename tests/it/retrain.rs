@@ -87,13 +87,19 @@ fn children(pid: u32) -> Vec<u32> {
 fn catch(daemon: &Daemon, signal: &str) -> u32 {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Some(child) = children(daemon.pid()).first() {
+        // Its first act is to step back behind everybody.
+        if let Some(child) = children(daemon.pid()).first().filter(|it| niceness(**it) == "19") {
             assert!(Command::new("kill").args([signal, &child.to_string()]).status().unwrap().success());
             return *child;
         }
         assert!(Instant::now() < deadline, "no training began");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+fn niceness(process: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").and_then(|it| it.1.split(' ').nth(16)).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -105,10 +111,8 @@ fn a_training_that_hangs_or_is_killed_harms_nothing_and_ends_with_the_daemon() {
 
     let mut daemon = Daemon::start_in_folder(&site.state(), "run", &["--config", text(&config)]);
     let hung = catch(&daemon, "-STOP");
-    let stat = fs::read_to_string(format!("/proc/{hung}/stat")).unwrap();
-    let nice = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().to_owned();
     let arguments = fs::read_to_string(format!("/proc/{hung}/cmdline")).unwrap();
-    assert_eq!((&*nice, arguments.contains("train")), ("19", true), "{arguments}");
+    assert!(arguments.contains("train"), "{arguments}");
     daemon.wait("its end", 20, |it| verdicts(it, "failed") == 1.0);
     assert!(children(daemon.pid()).is_empty(), "it is reaped");
     assert!(serves(&daemon, "0") && of_species(&daemon.metrics(), "eyeshine_labels_waiting") > 0.0);

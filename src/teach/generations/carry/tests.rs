@@ -104,7 +104,7 @@ fn what_is_no_head_is_refused_in_a_sentence_and_changes_nothing() {
     refused(&with("\"species\"", "\"content\""), "it is a head of content, not of species");
     refused(&with("\"name\": \"fox\"", "\"name\": \"blank\""), "\"blank\" twice");
     refused(&with("\"name\": \"fox\"", "\"name\": \"fox\\u0007\""), "class 2 has no usable name");
-    refused(&with("\"format\": 2", "\"format\": 9"), "format 9");
+    refused(&with(&format!("\"format\": {FORMAT}"), "\"format\": 9"), "format 9");
     refused(&with("\"sharpness\": 1.25", "\"sharpness\": -1.0"), "no number");
     refused(&summed(&json, &weights[..weights.len() - 4]), "another head's");
     fs::write(&file, summed(&json, &weights)).unwrap();
