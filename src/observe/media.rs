@@ -105,7 +105,11 @@ impl MediaFolder {
         fs::create_dir_all(&folder)?;
         let file = folder.join(PROBE).with_extension(UNFINISHED);
         fs::write(&file, [])?;
-        fs::remove_file(file)
+        match fs::remove_file(file) {
+            // Another program tried at the same time: its file was ours.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// How many of the `kept` bytes of pictures must go before one of `bytes` finds room on the disk; none where something
