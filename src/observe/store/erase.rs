@@ -11,31 +11,25 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::config::StoreConfig;
-use crate::domain::EventState;
 use crate::metrics::Metrics;
 use crate::observe::media::MediaFolder;
 
-use super::{DATABASE, Reader, Store, StoreError, lock, moments, words};
+use super::copies::{AT_AN_EVENT_OR_ITSELF, Goes, cleanse_copy, copies};
+use super::doomed::{Doomed, Which};
+use super::{Reader, Store, StoreError, lock, moments, words};
 
 /// What is to go, by identity, a line each; there only while an erasing is on its way.
 const UNFINISHED: &str = "erase.unfinished";
 /// Events erased in one transaction: so long others wait.
 const BATCH: usize = 100;
-/// Of a still moment: it is `?1`, or it was taken while that event went on, at its camera.
-const AT_AN_EVENT_OR_ITSELF: &str = "id = ?1 OR (camera = (SELECT e.camera FROM events e WHERE e.id = ?1)
-    AND captured_us >= (SELECT e.start_us FROM events e WHERE e.id = ?1)
-    AND captured_us <= (SELECT e.end_us FROM events e WHERE e.id = ?1))";
 /// How long others may keep the database or its log.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Beside a daemon, a stray picture that is younger may be one that is just being saved.
 const STRAY_AGE: Duration = Duration::from_secs(600);
-/// What an event with people in it is called.
-const HUMAN: &str = "human";
 
 /// Nothing was erased, or not yet everything.
 #[derive(Debug, thiserror::Error)]
@@ -80,141 +74,6 @@ impl From<StoreError> for EraseError {
     fn from(error: StoreError) -> EraseError {
         EraseError::Store(error)
     }
-}
-
-/// What is to go: the events of which everything holds that is asked for.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Which {
-    /// This one.
-    pub event: Option<Uuid>,
-    /// Those of which some lies in this span.
-    pub span: Option<(Timestamp, Timestamp)>,
-    /// Those of this camera.
-    pub camera: Option<String>,
-    /// Those in which a head or anybody ever saw people.
-    pub people: bool,
-}
-
-/// An event, or a still moment, that is to go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doomed {
-    /// The event.
-    pub id: Uuid,
-    /// Its camera.
-    pub camera: String,
-    /// When it began.
-    pub start: Timestamp,
-    /// Its pictures on disk.
-    pub pictures: usize,
-    /// Its vectors.
-    pub vectors: usize,
-    /// What was ever said of it.
-    pub answers: usize,
-    /// It goes on, as far as the database knows.
-    pub is_open: bool,
-    /// It is no event, but a still moment.
-    pub is_moment: bool,
-}
-
-impl Reader {
-    /// What an erasing would take, in the order of time: events, then still moments.
-    pub fn to_erase(&self, which: &Which) -> Result<Vec<Doomed>, EraseError> {
-        let mut doomed = self.read(|db| doomed(db, which))?;
-        doomed.extend(self.read(|db| doomed_moments(db, which))?);
-        if let (Some(id), []) = (which.event, &*doomed) {
-            return Err(EraseError::NoEvent(id));
-        }
-        if let (Some(camera), []) = (&which.camera, &*doomed) {
-            let cameras: Vec<String> = self.read(|db| {
-                db.prepare("SELECT camera FROM events UNION SELECT camera FROM moments ORDER BY camera")?
-                    .query_map([], |row| row.get(0))?
-                    .collect()
-            })?;
-            if !cameras.contains(camera) {
-                let known = if cameras.is_empty() { "none".into() } else { cameras.join(", ") };
-                return Err(EraseError::NoCamera { camera: camera.clone(), known });
-            }
-        }
-        Ok(doomed)
-    }
-}
-
-fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
-    let sql = "SELECT e.id, e.camera, e.start_us, e.state,
-                   (SELECT count(*) FROM media m WHERE m.event = e.id AND m.file IS NOT NULL),
-                   (SELECT count(*) FROM media m JOIN embeddings v ON v.media = m.id WHERE m.event = e.id),
-                   (SELECT count(*) FROM answers a WHERE a.event = e.id)
-               FROM events e
-               WHERE (?1 IS NULL OR e.id = ?1) AND (?2 IS NULL OR e.end_us >= ?2) AND (?3 IS NULL OR e.start_us <= ?3)
-                   AND (?4 IS NULL OR e.camera = ?4)
-                   AND (NOT ?5
-                       OR coalesce(e.people_said, e.people) = 1
-                       OR EXISTS (SELECT 1 FROM observations o
-                                  WHERE o.event = e.id AND ?6 IN (o.type, o.class, o.hint))
-                       OR EXISTS (SELECT 1 FROM answers a LEFT JOIN labels l ON l.answer = a.id
-                                  WHERE a.event = e.id AND ?6 IN (a.guess, l.class)))
-               ORDER BY e.start_us, e.id";
-    let open = words::word(EventState::Open);
-    let values = params![
-        which.event.as_ref().map(Uuid::as_bytes),
-        which.span.map(|it| it.0.as_microsecond()),
-        which.span.map(|it| it.1.as_microsecond()),
-        which.camera,
-        which.people,
-        HUMAN,
-    ];
-    let n = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|it| usize::try_from(it).unwrap_or(0));
-    db.prepare(sql)?
-        .query_map(values, |row| {
-            Ok(Doomed {
-                id: words::uuid(row, 0)?,
-                camera: row.get(1)?,
-                start: words::time(row, 2)?,
-                is_open: row.get::<_, String>(3)? == open,
-                pictures: n(row, 4)?,
-                vectors: n(row, 5)?,
-                answers: n(row, 6)?,
-                is_moment: false,
-            })
-        })?
-        .collect()
-}
-
-/// Still moments, which by their own are neither named nor go on.
-fn doomed_moments(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
-    if which.event.is_some() {
-        return Ok(Vec::new());
-    }
-    let sql = "SELECT id, camera, captured_us, file IS NOT NULL,
-                   (SELECT count(*) FROM moment_answers a WHERE a.moment = m.id)
-               FROM moments m
-               WHERE (?1 IS NULL OR captured_us >= ?1) AND (?2 IS NULL OR captured_us <= ?2)
-                   AND (?3 IS NULL OR camera = ?3)
-                   AND (NOT ?4 OR EXISTS (SELECT 1 FROM moment_answers a JOIN moment_labels l ON l.answer = a.id
-                                          WHERE a.moment = m.id AND l.class = ?5))
-               ORDER BY captured_us, id";
-    let values = params![
-        which.span.map(|it| it.0.as_microsecond()),
-        which.span.map(|it| it.1.as_microsecond()),
-        which.camera,
-        which.people,
-        HUMAN,
-    ];
-    let n = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|it| usize::try_from(it).unwrap_or(0));
-    db.prepare(sql)?
-        .query_map(values, |row| {
-            Ok(Doomed {
-                id: words::uuid(row, 0)?,
-                camera: row.get(1)?,
-                start: words::time(row, 2)?,
-                pictures: n(row, 3)?,
-                vectors: 0,
-                answers: n(row, 4)?,
-                is_open: false,
-                is_moment: true,
-            })
-        })?
-        .collect()
 }
 
 /// A store that is being erased from.
@@ -363,27 +222,6 @@ impl Eraser {
     }
 }
 
-/// Copies of the database that an update of the schema left; those that it left unfinished are removed.
-pub(super) fn copies(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let list = || {
-        let mut copies = Vec::new();
-        for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-            if !name.starts_with(&format!("{DATABASE}.v")) {
-                continue;
-            }
-            if name.ends_with(".bak.tmp") {
-                remove_file(&path)?;
-            } else if name.ends_with(".bak") {
-                copies.push(path);
-            }
-        }
-        Ok(copies)
-    };
-    list().map_err(|error| StoreError::io(dir, &error))
-}
-
 /// Every name that a picture of the event may lie under, those too that were to be deleted already.
 pub(super) fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT id, captured_us, file FROM media WHERE event = ?1";
@@ -398,46 +236,6 @@ pub(super) fn pictures(db: &Connection, event: &Uuid) -> rusqlite::Result<Vec<St
     files.sort_unstable();
     files.dedup();
     Ok(files)
-}
-
-/// What goes out of a copy of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goes {
-    /// Events, and still moments, by identity, with all that refers to them.
-    Events,
-    /// Pictures and vectors of events.
-    Media,
-    /// All still moments.
-    Moments,
-}
-
-/// A copy is of an older schema, in which there may be no moments yet; whatever refers to what goes goes with it in each of them.
-pub(super) fn cleanse_copy(path: &Path, ids: &BTreeSet<Uuid>, goes: Goes) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
-    let has_moments = db.table_exists(None, "moments")?;
-    let tx = db.transaction()?;
-    let mut n = 0;
-    for id in ids {
-        if goes == Goes::Events && has_moments {
-            n += tx.execute(&format!("DELETE FROM moments WHERE {AT_AN_EVENT_OR_ITSELF}"), [id.as_bytes()])?;
-        }
-        n += match goes {
-            Goes::Events => tx.execute("DELETE FROM events WHERE id = ?1", [id.as_bytes()])?,
-            Goes::Media => tx.execute("DELETE FROM media WHERE event = ?1", [id.as_bytes()])?,
-            Goes::Moments => 0,
-        };
-    }
-    if goes == Goes::Moments && has_moments {
-        n += tx.execute("DELETE FROM moments", [])?;
-    }
-    tx.commit()?;
-    if n > 0 {
-        db.execute_batch("VACUUM")?;
-    }
-    Ok(())
 }
 
 /// Brings the log home and cuts it to nothing; whether somebody would not let go of it.

@@ -3,10 +3,13 @@
 //! One process writes (a lock on the folder keeps a second daemon out), any number read: SQLite with a write-ahead log.
 //! A full disk is no reason to stop watching: [`Store::open`] then gives a store that tries again at every save.
 
+mod answer;
 mod answered;
 mod answers;
 mod askable;
+mod copies;
 mod deployment;
+mod doomed;
 mod erase;
 mod error;
 mod found;
@@ -17,6 +20,7 @@ mod labels;
 mod lacking;
 mod lately;
 mod moments;
+mod observed;
 mod past;
 mod people;
 mod piece;
@@ -53,10 +57,11 @@ use crate::observe::media::MediaFolder;
 
 use deployment::Deployment;
 
+pub use answer::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
 pub use answered::Answered;
-pub use answers::{Answer, AnswerError, FrameName, Given, LifeStage, Sex, Species};
 pub use askable::{Labelling, Still};
-pub use erase::{Doomed, EraseError, Eraser, Which};
+pub use doomed::{Doomed, Which};
+pub use erase::{EraseError, Eraser};
 pub use error::StoreError;
 pub use found::Wanted;
 pub use frames::KeptFrame;

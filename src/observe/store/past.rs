@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::domain::{Area, Embedding, Modality, Observation, SecondFeatures, View};
 
+use super::observed::{Place, store_observation};
 use super::read::observation;
-use super::save::{Place, store_observation};
 use super::{Reader, Store, StoreError, words};
 
 /// An event that is over and not blank, and what is said of it in one task.

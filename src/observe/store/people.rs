@@ -12,7 +12,7 @@ use crate::config::PeoplePictures;
 use crate::domain::Event;
 use crate::observe::media::MediaFolder;
 
-use super::{Shared, Store, StoreError, Writer, erase, tidy, words};
+use super::{Shared, Store, StoreError, Writer, copies, erase, tidy, words};
 
 /// Events whose pictures go in one transaction.
 const BATCH: usize = 100;
@@ -91,8 +91,8 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
     let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
     if super::moments::discard(shared, writer)? {
         writer.log_holds_people = true;
-        for copy in erase::copies(&shared.dir)? {
-            let cleansed = erase::cleanse_copy(&copy, &BTreeSet::new(), erase::Goes::Moments);
+        for copy in copies::copies(&shared.dir)? {
+            let cleansed = copies::cleanse_copy(&copy, &BTreeSet::new(), copies::Goes::Moments);
             cleansed.map_err(|error| StoreError::sqlite(&copy, &error))?;
         }
         tracing::info!("still moments were discarded: nobody knows whether people are in them");
@@ -125,8 +125,8 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
         shared.metrics.embeddings_deleted.inc_by(vectors);
         writer.log_holds_people = true;
         let events: BTreeSet<Uuid> = events.into_iter().collect();
-        for copy in erase::copies(&shared.dir)? {
-            let cleansed = erase::cleanse_copy(&copy, &events, erase::Goes::Media);
+        for copy in copies::copies(&shared.dir)? {
+            let cleansed = copies::cleanse_copy(&copy, &events, copies::Goes::Media);
             cleansed.map_err(|error| StoreError::sqlite(&copy, &error))?;
         }
         tracing::info!(events = events.len(), "pictures with people were discarded");
