@@ -1,6 +1,7 @@
 //! What the daemon is told: `config/default.toml`, then a file, then the environment; typed, checked before anything starts.
 
 mod cameras;
+pub mod certificate;
 pub mod check;
 pub mod environment;
 mod keys;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::CameraName;
+use certificate::CertificateFiles;
 
 pub use persons::{PersonConfig, Role, Token};
 
@@ -118,6 +120,13 @@ pub struct WebConfig {
     pub allowed_hosts: Vec<String>,
     /// Proxies that speak TLS before us.
     pub trusted_proxy: Vec<IpAddr>,
+    /// File of our certificate, as it was named; empty: we speak no TLS.
+    tls_certificate: String,
+    /// File of its key, as it was named.
+    tls_key: String,
+    /// Where both lie.
+    #[serde(skip)]
+    pub certificate: Option<CertificateFiles>,
     /// How long a login lasts.
     pub session_hours: f64,
     /// Every `[[web.person]]`; none: whoever is on this machine may do everything.

@@ -8,6 +8,7 @@ use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::DEFAULT;
 use super::cameras;
+use super::certificate;
 use super::environment::Environment;
 use super::keys::{self, Key};
 use super::load::Overrides;
@@ -127,6 +128,7 @@ impl Layers {
         problems.extend(overrides.problems());
         cameras::check(self, overrides, environment, &mut problems);
         persons::check(self, overrides, environment, &mut problems);
+        certificate::check(self, environment, &mut problems);
         shares::check(self, &mut problems);
         // Stable: what has no line comes last, in the order it was found.
         problems.sort_by_key(|it| it.line.unwrap_or(usize::MAX));

@@ -62,6 +62,8 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("listen", Kind::Text(listen)),
             key("allowed_hosts", Kind::Texts(host)),
             key("trusted_proxy", Kind::Texts(persons::address)),
+            key("tls_certificate", Kind::Text(anything)),
+            key("tls_key", Kind::Text(anything)),
             key("session_hours", Kind::Float(0.1, 8_760.0)),
         ],
     ),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use toml_edit::DocumentMut;
 
+use super::certificate::CertificateFiles;
 use super::check::{Layers, Problem};
 use super::environment::Environment;
 use super::{CameraConfig, Config, DEFAULT, OutputFormat, keys, persons};
@@ -140,6 +141,8 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         let token = persons::token(&person.token_file.to_string_lossy(), &person.token_env, environment);
         person.token = token.map_err(|(key, message)| unforeseen(&format!("web.person.{key}"), message))?;
     }
+    let web = &mut config.web;
+    web.certificate = CertificateFiles::of(&web.tls_certificate, &web.tls_key, environment);
     if let Some(dir) = overrides.state_dir.or_else(|| environment.state_directory()) {
         config.state.dir = dir;
     }

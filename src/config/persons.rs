@@ -160,10 +160,11 @@ fn reachable(layers: &Layers, overrides: &Overrides, has_persons: bool, problems
         problems.push(problem(&message));
     }
     let proxies = layers.of_section("web", "trusted_proxy").0.and_then(|it| it.as_array().map(|it| it.len()));
-    if proxies.unwrap_or(0) == 0 {
+    let certificate = layers.of_section("web", "tls_certificate").0.and_then(|it| it.as_str()).unwrap_or_default();
+    if proxies.unwrap_or(0) == 0 && certificate.is_empty() {
         let message = format!(
-            "tokens would go to {listen} for everybody on the way to read: name in web.trusted_proxy the address of the \
-             proxy before it that speaks TLS, or listen at 127.0.0.1"
+            "tokens would go to {listen} for everybody on the way to read: give a web.tls_certificate, or name in \
+             web.trusted_proxy the address of the proxy before it that speaks TLS, or listen at 127.0.0.1"
         );
         problems.push(problem(&message));
     }

@@ -12,8 +12,10 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::guard::Peer;
 use crate::shutdown::Shutdown;
@@ -39,7 +41,7 @@ struct Open {
 }
 
 /// Accepts and answers until told to end; then each connection ends after the answer that it is in.
-pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shutdown: Shutdown) {
     let mut open: VecDeque<Open> = VecDeque::new();
     let mut refusing = false;
     loop {
@@ -65,7 +67,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
         };
         make_room(&mut open, MAX_CONNECTIONS);
         let busy = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(attend(stream, Peer(peer.ip()), router.clone(), Arc::clone(&busy), shutdown.clone()));
+        let answers = Answers { peer: Peer(peer.ip()), router: router.clone(), busy: Arc::clone(&busy) };
+        let task = tokio::spawn(attend(stream, tls.clone(), answers, shutdown.clone()));
         open.push_back(Open { busy, task: task.abort_handle() });
     }
 }
@@ -88,7 +91,25 @@ fn is_the_callers(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn attend(stream: TcpStream, peer: Peer, router: Router, busy: Arc<AtomicBool>, shutdown: Shutdown) {
+/// What one connection is answered by.
+struct Answers {
+    peer: Peer,
+    router: Router,
+    /// Set while an answer is being made.
+    busy: Arc<AtomicBool>,
+}
+
+async fn attend(stream: TcpStream, tls: Option<TlsAcceptor>, answers: Answers, shutdown: Shutdown) {
+    let Some(tls) = tls else { return speak(stream, answers, shutdown).await };
+    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, answers, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, "web: somebody came and could not speak TLS with us"),
+        Err(_) => tracing::debug!("web: somebody came and was too slow for TLS"),
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin>(stream: S, answers: Answers, shutdown: Shutdown) {
+    let Answers { peer, router, busy } = answers;
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);

@@ -79,7 +79,7 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Refused> {
     }
     let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it: &Peer| it.0.to_canonical());
     let proxied = app.proxies.contains(&peer);
-    if app.is_secure() && !proxied && !peer.is_loopback() {
+    if app.is_secure() && !app.speaks_tls && !proxied && !peer.is_loopback() {
         let error = "come by the proxy: what you say here can be read on the way";
         return Err(Refused::forbidden("proxy", error));
     }

@@ -18,6 +18,7 @@ mod review;
 mod routes;
 mod said;
 mod slowed;
+mod tls;
 mod who;
 
 use std::net::{IpAddr, SocketAddr};
@@ -58,6 +59,12 @@ pub enum WebError {
     /// The address is taken, or none of ours.
     #[error("web.listen: {0}: {1}: is another daemon running? Choose another port with --listen")]
     Bind(SocketAddr, std::io::Error),
+    /// The certificate, or its key, is none.
+    #[error("{0}: {1}")]
+    Certificate(&'static str, String),
+    /// No protocol is left that both sides may speak.
+    #[error("web.tls_certificate: {0}")]
+    Tls(#[from] tokio_rustls::rustls::Error),
 }
 
 /// What is shown.
@@ -90,6 +97,8 @@ struct App {
     persons: Arc<Persons>,
     slowed: Arc<Slowed>,
     proxies: Arc<[IpAddr]>,
+    /// Whether we speak TLS ourselves.
+    speaks_tls: bool,
     /// Tasks, and what is protected.
     teach: Arc<TeachConfig>,
     /// How long a question is on loan.
@@ -118,6 +127,7 @@ impl App {
             persons: Arc::new(Persons::of(&config.web)),
             slowed: Arc::default(),
             proxies: config.web.trusted_proxy.iter().map(IpAddr::to_canonical).collect(),
+            speaks_tls: config.web.certificate.is_some(),
             teach: Arc::new(config.teach.clone()),
             lease_secs: config.ask.lease_secs,
             state_dir: config.state.dir.as_path().into(),
@@ -127,9 +137,9 @@ impl App {
         }
     }
 
-    /// Whether a browser speaks TLS, to the proxy: then its cookies go no other way.
+    /// Whether a browser speaks TLS, to us or to the proxy: then its cookies go no other way.
     fn is_secure(&self) -> bool {
-        !self.proxies.is_empty()
+        self.speaks_tls || !self.proxies.is_empty()
     }
 }
 
@@ -147,10 +157,16 @@ pub fn serve(
     shown: Shown,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let certificate = config.web.certificate.clone();
+    let tls = certificate.map(|it| tls::Tls::new(it, Arc::clone(&shown.metrics))).transpose()?;
     let router = routes::router(App::new(config, shown));
     let _inside = runtime.enter();
     let listener = TcpListener::from_std(listener)?;
-    runtime.spawn(connections::serve(listener, router, shutdown));
+    let acceptor = tls.as_ref().map(tls::Tls::acceptor).transpose()?;
+    runtime.spawn(connections::serve(listener, acceptor, router, shutdown.clone()));
+    if let Some(tls) = tls {
+        runtime.spawn(tls.follow(shutdown));
+    }
     Ok(())
 }
 

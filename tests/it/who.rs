@@ -243,7 +243,7 @@ fn what_others_can_reach_needs_people_and_a_proxy_or_it_does_not_start() {
         }
     };
     let open = "[web]\nlisten = \"0.0.0.0:0\"\n";
-    let (no_people, no_proxy) = ("add a [[web.person]]", "name in web.trusted_proxy");
+    let (no_people, no_proxy) = ("add a [[web.person]]", "give a web.tls_certificate, or name in web.trusted_proxy");
     refused(open, &[], &["site.toml:2: web.listen: others can reach 0.0.0.0:0", no_people, no_proxy]);
     refused("", &["--listen", "0.0.0.0:0"], &["command line: --listen: others", no_people]);
     refused(&format!("{open}{config}"), &[], &["site.toml:2: web.listen: tokens would go", no_proxy]);

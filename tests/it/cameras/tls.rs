@@ -4,16 +4,11 @@ use std::process::Command;
 
 use super::rtsp::{H264, MOVING, Options, Server};
 use super::{Site, last_error};
+use crate::tls::self_signed;
 
 /// A self-signed certificate and its SHA-256.
 fn certificate(site: &Site) -> (gio::TlsCertificate, String) {
-    let (key, pem) = (site.path("key.pem"), site.path("certificate.pem"));
-    let made = Command::new("openssl")
-        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=camera".split(' '))
-        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), pem.as_os_str()])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (pem, key) = self_signed(&site.path(""), "camera");
     let said =
         Command::new("openssl").args("x509 -noout -fingerprint -sha256 -in".split(' ')).arg(&pem).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
