@@ -19,6 +19,7 @@ pub mod demo;
 
 pub mod logging;
 pub mod shutdown;
+pub mod watchdog;
 
 pub mod clock;
 pub mod config;

@@ -28,6 +28,7 @@ use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
 use crate::teach::retrain::{Program, Retrainer};
 use crate::teach::shadow::Shadows;
+use crate::watchdog::Watchdog;
 use crate::web;
 
 /// After the first signal everything in flight is finished within this; then the process ends as it is.
@@ -118,6 +119,7 @@ pub fn run(
     metrics.ready.set(1);
     tracing::info!(address = %config.web.listen, cameras = config.cameras.len(), "ready");
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
+    runtime.spawn(Watchdog::new(config, &metrics).watch(shutdown.clone()));
 
     shutdown.wait(runtime.handle());
     tracing::info!("ending: what is in flight is finished first");

@@ -1,9 +1,10 @@
 //! From start to end: readiness, the balance of frames, the drain, the crash.
 
-use std::process::Command;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, eyeshine};
 
 /// A moving picture in a file, `secs` long.
 pub(crate) fn moving(dir: &std::path::Path, name: &str, secs: u32) -> String {
@@ -58,6 +59,27 @@ fn sigterm_drains_within_five_seconds_and_says_the_balance() {
     assert!(ended.status.success(), "{}", ended.log);
     assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
     assert!(ended.log.contains("unaccounted=0"), "{}", ended.log);
+}
+
+#[test]
+fn the_service_manager_hears_of_it_until_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = eyeshine(&dir.path().join("state"));
+    command.args(["run", "--listen", "127.0.0.1:0", "--output", "none", "--camera", "gone=rtsp://127.0.0.1:9/none"]);
+    command.env("NOTIFY_SOCKET", dir.path().join("notify")).env("WATCHDOG_USEC", "300000");
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let hear = || {
+        let mut said = [0; 4096];
+        let n = socket.recv(&mut said).expect("nothing is said for a minute");
+        String::from_utf8(said[..n].to_vec()).unwrap()
+    };
+    let heard: Vec<String> = (0..4).map(|_| hear()).collect();
+    assert!(heard[0].contains("READY=1") && heard[1..].iter().all(|it| it.contains("WATCHDOG=1")), "{heard:?}");
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    while !hear().contains("STOPPING=1") {}
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
