@@ -2,15 +2,14 @@
 //! right for such pictures at all. Writes nothing.
 
 pub mod report;
+mod said;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde::Serialize;
 
 use crate::commands::label::look_through_all;
 use crate::commands::train::known;
@@ -23,10 +22,13 @@ use crate::infer::space::kind;
 use crate::infer::together::Together;
 use crate::observe::store::Store;
 use crate::teach::against::Against;
+use crate::teach::bounds::difference;
 use crate::teach::generations::Generations;
 use crate::teach::label_file;
 use crate::teach::pictures::Seen;
-use crate::teach::score::{Evaluation, Scored, evaluate};
+use crate::teach::score::{Scored, evaluate};
+
+use said::{Answer, Other, text};
 
 /// What is asked.
 #[derive(Debug, clap::Args)]
@@ -50,25 +52,6 @@ pub struct Asked {
     /// The answer as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    head: &'a Evaluation,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    against: Option<Other>,
-}
-
-/// The other program's figures.
-#[derive(Serialize)]
-struct Other {
-    file: String,
-    /// Pictures of the table that it says nothing of: their events count without them, or not at all.
-    missing: usize,
-    #[serde(flatten)]
-    scores: Evaluation,
 }
 
 /// Scores the head that serves; `gate` holds the gate's settings. Whether every picture could be read.
@@ -124,26 +107,30 @@ pub fn eval(config: &Config, gate: &CameraConfig, asked: &Asked) -> anyhow::Resu
     }
     // Threads hand events on as they come; sums of figures depend on their order.
     events.sort_by_key(|it| it.0);
-    let events: Vec<Scored> = events.into_iter().map(|it| it.1).collect();
     let names: HashSet<&str> = head.classes().iter().map(|it| &*it.name).collect();
-    let evaluation = evaluate(&frames, &events, |class| names.contains(class), fitted_rows);
     let other = match &against {
         Some((path, _)) => {
             let file = path.display().to_string();
             anyhow::ensure!(!their_events.is_empty(), "{file}: none of the pictures of {} is there", table.display());
             their_events.sort_by_key(|it| it.0);
+            let theirs: BTreeMap<u64, &Scored> = their_events.iter().map(|it| (it.0, &it.1)).collect();
+            let of_both = events.iter().filter(|it| names.contains(&*it.1.truth));
+            let of_both = of_both.filter_map(|it| Some((it.1.clone(), (*theirs.get(&it.0)?).clone())));
+            let (ours, of_theirs): (Vec<Scored>, Vec<Scored>) = of_both.unzip();
+            let difference = difference(&ours, &of_theirs);
             let their_events: Vec<Scored> = their_events.into_iter().map(|it| it.1).collect();
             let scores = evaluate(&their_frames, &their_events, |class| names.contains(class), 0);
-            Some(Other { file, missing, scores })
+            Some(Other { file, missing, scores, difference })
         }
         None => None,
     };
+    let events: Vec<Scored> = events.into_iter().map(|it| it.1).collect();
+    let evaluation = evaluate(&frames, &events, |class| names.contains(class), fitted_rows);
     let said = if *json {
         serde_json::to_string(&Answer { head: &evaluation, against: other }).context("JSON")? + "\n"
     } else {
         let head = text(&format!("{task}, generation {serving}"), &evaluation);
-        let of_other = |it: Other| text(&format!("\n{}, {} pictures missing", it.file, it.missing), &it.scores);
-        head + &other.map(of_other).unwrap_or_default()
+        head + &other.map(|it| it.text()).unwrap_or_default()
     };
     unless_gone(io::stdout().lock().write_all(said.as_bytes())).context("standard output")?;
     Ok(unread.is_empty())
@@ -186,45 +173,4 @@ fn scored(head: &Head, seen: &[&Seen], truth: &str, threshold: f32) -> Option<Sc
         strangeness: f64::from(strangeness),
         rejected: answer != 0 && strangeness > 0.0,
     })
-}
-
-fn text(whose: &str, it: &Evaluation) -> String {
-    let figure = |it: Option<f64>| it.map_or("–".into(), |it| format!("{it:.3}"));
-    let mut text =
-        format!("{whose}: {} pictures, {} events, fitted on {} of the rows\n", it.frames, it.events, it.fitted_rows);
-    let _ = writeln!(
-        text,
-        "by event: accuracy {}, balanced {} (always the commonest class: {}, {}), macro-F1 {}, log-loss {}, calibration error {}",
-        figure(it.event.accuracy),
-        figure(it.event.balanced_accuracy),
-        figure(it.majority.accuracy),
-        figure(it.majority.balanced_accuracy),
-        figure(it.event.macro_f1),
-        figure(it.event.nll),
-        figure(it.event.ece)
-    );
-    let (accuracy, balanced) = (figure(it.frame.accuracy), figure(it.frame.balanced_accuracy));
-    let _ = writeln!(text, "by picture: accuracy {accuracy}, balanced {balanced}");
-    let _ = writeln!(
-        text,
-        "never taught: AUROC {}, known events called unknown {}, unknown events called by a known name {}",
-        figure(it.unknown.auroc),
-        figure(it.unknown.known_rejected),
-        figure(it.unknown.unknown_accepted)
-    );
-    for (class, scores) in &it.per_class {
-        let (precision, recall) = (figure(scores.precision), figure(scores.recall));
-        let wrong: Vec<String> = it.confusion[class]
-            .iter()
-            .filter(|(answer, _)| *answer != class)
-            .map(|(answer, n)| format!("{n} as {answer}"))
-            .collect();
-        let _ = writeln!(
-            text,
-            "  {class:<28} {:>4} events, recall {recall}, precision {precision}  {}",
-            scores.events,
-            wrong.join(", ")
-        );
-    }
-    text
 }

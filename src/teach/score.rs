@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::bounds::{Bounds, bounds};
+
 /// One answer beside the truth.
 #[derive(Debug, Clone)]
 pub struct Scored {
@@ -67,6 +69,8 @@ pub struct EventScores {
     pub nll: Option<f64>,
     /// Expected calibration error: 5 bins of as many events, debiased (Roelofs et al. 2022).
     pub ece: Option<f64>,
+    /// What chance does to these, all but macro-F1.
+    pub bounds: Option<Bounds>,
 }
 
 /// Figures of what was never taught.
@@ -129,7 +133,8 @@ pub fn evaluate(frames: &[Scored], events: &[Scored], known: impl Fn(&str) -> bo
             balanced_accuracy: balanced_accuracy(&known_events),
             macro_f1: mean(per_class.values().map(f1)),
             nll: mean(known_events.iter().map(nll)),
-            ece: calibration_error(&known_events),
+            ece: calibration_error(known_events.iter().map(|it| (confidence(it), it.truth == it.answer)).collect()),
+            bounds: bounds(&known_events),
         },
         unknown: UnknownScores {
             auroc: auroc(known_events.iter().map(|it| it.strangeness), strangers.iter().map(|it| it.strangeness)),
@@ -177,7 +182,8 @@ fn f1(it: &ClassScores) -> f64 {
     if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
 
-fn nll(it: &Scored) -> f64 {
+/// Nats.
+pub(super) fn nll(it: &Scored) -> f64 {
     -it.probabilities.get(&it.truth).copied().unwrap_or(0.0).max(1e-6).ln()
 }
 
@@ -209,20 +215,18 @@ pub fn auroc(known: impl Iterator<Item = f64>, strangers: impl Iterator<Item = f
     Some(wins / (n_strange as f64 * n_known as f64))
 }
 
-/// How far confidence and accuracy are apart, in 5 bins of as many events; what chance alone would give is taken off
-/// each bin's square (Roelofs et al. 2022, the debiased estimator of Kumar et al. 2019).
-fn calibration_error(all: &[Scored]) -> Option<f64> {
+/// How sure it is of its answer.
+pub(super) fn confidence(it: &Scored) -> f64 {
+    it.probabilities.get(&it.answer).copied().unwrap_or(0.0)
+}
+
+/// How far confidence and accuracy are apart, in 5 bins of as many events, each as sure and right or not; what chance alone
+/// would give is taken off each bin's square (Roelofs et al. 2022, the debiased estimator of Kumar et al. 2019).
+pub(super) fn calibration_error(mut sure: Vec<(f64, bool)>) -> Option<f64> {
     const BINS: usize = 5;
-    if all.len() < BINS {
+    if sure.len() < BINS {
         return None;
     }
-    let mut sure: Vec<(f64, f64)> = all
-        .iter()
-        .map(|it| {
-            let confidence = it.probabilities.get(&it.answer).copied().unwrap_or(0.0);
-            (confidence, f64::from(u8::from(it.truth == it.answer)))
-        })
-        .collect();
     sure.sort_by(|a, b| a.0.total_cmp(&b.0));
     let n = sure.len();
     let squares: f64 = (0..BINS)
@@ -230,7 +234,7 @@ fn calibration_error(all: &[Scored]) -> Option<f64> {
             let bin = &sure[bin * n / BINS..(bin + 1) * n / BINS];
             let size = bin.len() as f64;
             let confidence = bin.iter().map(|it| it.0).sum::<f64>() / size;
-            let right = bin.iter().map(|it| it.1).sum::<f64>() / size;
+            let right = bin.iter().filter(|it| it.1).count() as f64 / size;
             let chance = if size > 1.0 { right * (1.0 - right) / (size - 1.0) } else { 0.0 };
             size / n as f64 * ((confidence - right).powi(2) - chance)
         })
@@ -288,7 +292,8 @@ mod tests {
         let event = |i: usize, sure: f64| scored("fox", if i % 10 < 7 { "fox" } else { "deer" }, sure, 0.0);
         let honest: Vec<Scored> = (0..200).map(|i| event(i * 7, 0.7)).collect();
         let boastful: Vec<Scored> = (0..200).map(|i| event(i * 7, 0.95)).collect();
-        assert!(calibration_error(&honest).unwrap_or(1.0) < 0.08);
-        assert!((calibration_error(&boastful).unwrap_or(0.0) - 0.25).abs() < 0.04);
+        let error = |all: &[Scored]| evaluate(&[], all, |_| true, 0).event.ece.unwrap();
+        assert!(error(&honest) < 0.08);
+        assert!((error(&boastful) - 0.25).abs() < 0.04);
     }
 }

@@ -332,8 +332,15 @@ fn another_programs_answers_are_scored_on_the_same_events() {
     assert_eq!(worse["against"]["missing"], 1);
     assert!(worse["against"]["event"]["balanced_accuracy"].as_f64().unwrap() < 0.4, "{worse}");
     assert_eq!(worse["event"], scores["event"], "ours is what it was");
+    let gain = &worse["against"]["difference"]["balanced_accuracy"];
+    assert!(gain["low"].as_f64().unwrap() > 0.2 && worse["against"]["difference"]["events"] == 12, "{worse}");
+    let bounds = &scores["event"]["bounds"]["balanced_accuracy"];
+    assert!(bounds["low"].as_f64().unwrap() <= ours.as_f64().unwrap() && bounds["value"] == *ours, "{scores}");
     let said = site.done(&["eval", text(&asked), "--against", text(&wrong)]);
-    assert!(said.contains("wrong.json, 1 pictures missing: "), "{said}");
+    assert!(
+        said.contains("wrong.json, 1 pictures missing: ") && said.contains("the head less that, of 12 events"),
+        "{said}"
+    );
 
     fs::write(&wrong, "{\"images\": 1}").unwrap();
     let (code, _, err) = site.run(&["eval", text(&asked), "--against", text(&wrong)]);
