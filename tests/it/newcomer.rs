@@ -151,7 +151,8 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
         for event in ended(it).iter().filter(|it| it["start"].as_str().unwrap().parse::<Timestamp>().unwrap() > since) {
             let species = who(&truth, event);
             let (right, by) = named(event, &species);
-            assert_eq!(by, generation, "{event}");
+            // The last answers may have made one more meanwhile.
+            assert!(by >= generation, "{event}");
             if taught.contains(&species) {
                 next.push((species, right));
             }
@@ -165,7 +166,7 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
     let n_before = before.iter().filter(|it| **it).count();
     println!(
         "prove: the reserve, taught by {n} answers in a browser: named right by the starter head {n_before} of {}, then by \
-         generation {generation} {n_right} of {}, {took_secs} s from the start",
+         generation {generation} or the next {n_right} of {}, {took_secs} s from the start",
         before.len(),
         next.len()
     );
