@@ -13,6 +13,7 @@ use super::said;
 use super::who::Who;
 use crate::observe::store::{StoreError, StoredEvent};
 use crate::teach::generations::Generations;
+use crate::teach::judge::Decision;
 
 /// Events that are looked through for what the head has named …
 const LATEST: usize = 48;
@@ -64,10 +65,9 @@ fn read(app: &App, task: String) -> Result<Learning, StoreError> {
     let generation = heads.iter().map(|it| it.generation()).find(|it| *it.task == *task).map_or(0, |it| it.number);
     let generations = Generations::of(&app.state_dir, &task);
     let taught_by = generations.manifest(generation).map_or(0, |it| it.events.len());
-    let refused = match generations.numbers() {
-        Ok(numbers) => numbers.last().copied().filter(|it| *it > generation),
-        Err(_) => None,
-    };
+    let newest = generations.numbers().ok().and_then(|it| it.last().copied()).filter(|it| *it > generation);
+    let is_refused = |it: &u32| generations.manifest(*it).is_ok_and(|it| it.verdict.decision == Decision::Refused);
+    let refused = newest.filter(is_refused);
     let answered = app.store.queue_state(&task)?.answered_today;
     let mut said = Vec::new();
     if training {
@@ -76,7 +76,7 @@ fn read(app: &App, task: String) -> Result<Learning, StoreError> {
         let min = app.teach.min_new_labels;
         said.push(match min {
             0 => format!("{} waiting.", counted(waiting, "new answer is", "new answers are")),
-            _ if waiting < min => format!("{} of the {min} new answers that a training waits for.", waiting),
+            _ if waiting < min => format!("{waiting} of the {min} new answers that a training waits for."),
             _ => format!("{}: training begins.", counted(waiting, "new answer", "new answers")),
         });
     }
