@@ -2,7 +2,8 @@
 #
 #   make demo [FOR=90s] [SEED=7]   simulated cameras, live, on http://127.0.0.1:8080; ends by itself after FOR
 #   make test                      all tests, on real GStreamer, RTSP, ONNX Runtime and SQLite
-#   make setup | build             only install | only build
+#   make setup | build             only install what it takes to build and run | build, too
+#   make setup-tests               only install, and what only tests need (a browser)
 #   make fmt | lint                format | rustfmt's and clippy's word
 #   make install [DESTDIR=…]        what `make build` made, as a service (see README)
 #   make bench                     speed, as ratios
@@ -12,17 +13,23 @@ SHELL := bash
 EYESHINE := target/release/eyeshine
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test setup build install fmt lint bench prove
+# Two that install at once would wait for each other.
+.NOTPARALLEL:
+.PHONY: demo test setup setup-tests build install fmt lint bench prove
 
 demo: build
 	$(EYESHINE) demo $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(LISTEN),--listen $(LISTEN))
 
-test: build
-	cargo test --release --locked --no-fail-fast
+# Flows mostly wait: for cameras, for a daemon, for animals. Three a core keep the cores busy; who needs most of them takes turns.
+test: setup-tests build
+	RUST_TEST_THREADS=$$((3 * $$(nproc))) cargo test --release --locked --no-fail-fast
 	target/models-venv/bin/python models/test_models.py
 
 setup:
 	@bash scripts/setup.sh
+
+setup-tests:
+	@bash scripts/setup.sh tests
 
 build: setup
 	cargo build --release --locked
@@ -52,5 +59,5 @@ bench: build
 	cargo bench --locked --bench decode
 	cargo bench --locked --bench fit
 
-prove: build
+prove: setup-tests build
 	bash scripts/prove.sh

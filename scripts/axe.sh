@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches axe-core (MPL 2.0) into target/axe: tests look with it for what keeps people from using the pages. It is not shipped.
-# Needs the environment that models/make.sh makes. Used by `make setup`; safe to run at any time.
+# Needs the environment that models/make.sh makes. Used by `make setup-tests`; safe to run at any time.
 set -eu
 cd "$(dirname "$0")/.."
 folder=target/axe

@@ -10,7 +10,7 @@ out=docs/proofs.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-demo() { target/release/eyeshine --state-dir "$work/state-$1" demo --for "${minutes}m" --listen 127.0.0.1:0 --output none --seed "$1" "${@:2}" 2>"$work/log-$1" | grep -v "^the truth stands in"; }
+demo() { target/release/eyeshine --state-dir "$work/state-$1" demo --calm --for "${minutes}m" --listen 127.0.0.1:0 --output none --seed "$1" "${@:2}" 2>"$work/log-$1" | grep -v "^the truth stands in"; }
 
 {
   echo "# Proofs"

@@ -412,6 +412,8 @@ pub struct AskConfig {
     pub suspect_share: f64,
     /// How far back events are asked about.
     pub days: f64,
+    /// Between two choosings, at least.
+    pub refill_secs: f64,
     /// How long a question is lent to whoever opened it.
     pub lease_secs: f64,
     /// Still moments drawn of a camera a day, about; 0: none.

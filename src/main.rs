@@ -71,6 +71,9 @@ enum Command {
         /// Wind and no animal: the trial of false alarms.
         #[arg(long)]
         empty: bool,
+        /// Any visitor, for longer, after longer pauses and in company, as the long trials have it; else a few regulars come and go.
+        #[arg(long)]
+        calm: bool,
         /// Without servers, drop-outs and waiting: films of the same scenes at full speed.
         #[arg(long, requires = "duration")]
         fast: bool,
@@ -173,9 +176,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::CheckConfig => return Ok(check_config(path.as_deref(), &overrides)?),
         _ => {}
     }
-    if let Command::Demo { duration, seed, empty, fast, .. } = command {
+    if let Command::Demo { duration, seed, empty, calm, fast, .. } = command {
         logging::begin("warn,eyeshine=info");
-        demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty, fast })?;
+        demo(path.as_deref(), overrides, DemoArguments { duration, seed, empty, calm, fast })?;
         return Ok(Exit::Done);
     }
     if !matches!(command, Command::Run { .. }) {

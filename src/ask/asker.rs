@@ -16,9 +16,7 @@ use crate::metrics::Metrics;
 
 /// Between looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// After questions were chosen, or could not be, they are not chosen again before this …
-const PAUSE: Duration = Duration::from_secs(60);
-/// … and choosing may take this share of the time.
+/// Choosing may take this share of the time.
 const SHARE: u32 = 20;
 /// The lowest priority: it gets what nobody else wants.
 const NICENESS: i32 = 19;
@@ -30,6 +28,8 @@ pub struct Asker {
     tasks: Vec<Task>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    /// After questions were chosen, or could not be, they are not chosen again before this.
+    pause: Duration,
     /// What was complained of last.
     complained: String,
 }
@@ -47,7 +47,8 @@ impl Asker {
     pub fn new(filler: Filler, tasks: &[String], clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Asker {
         tasks.iter().for_each(|it| metrics.asking.begin(it));
         let tasks = tasks.iter().map(|it| Task { name: it.clone(), not_before: None, version: None }).collect();
-        Asker { filler, tasks, clock, metrics, complained: String::new() }
+        let pause = filler.pause();
+        Asker { filler, tasks, clock, metrics, pause, complained: String::new() }
     }
 
     /// Goes on, on a thread of its own, until the other end of `running` is gone.
@@ -68,7 +69,7 @@ impl Asker {
             match self.look_at(at) {
                 Ok(()) => self.complained.clear(),
                 Err(error) => {
-                    self.tasks[at].not_before = Some(Instant::now() + PAUSE);
+                    self.tasks[at].not_before = Some(Instant::now() + self.pause);
                     let said = error.to_string();
                     if said != self.complained {
                         tracing::warn!(task = self.tasks[at].name, "ask: {said}; it is tried again");
@@ -96,7 +97,7 @@ impl Asker {
         }
         let began = Instant::now();
         let filled = self.filler.fill(&task.name, rand::random());
-        task.not_before = Some(Instant::now() + PAUSE.max(began.elapsed() * SHARE));
+        task.not_before = Some(Instant::now() + self.pause.max(began.elapsed() * SHARE));
         let filled = filled?;
         self.metrics
             .asking

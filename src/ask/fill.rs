@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -76,6 +77,11 @@ impl Filler {
     /// What reads the questions.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// How long is waited between two fillings, at least.
+    pub fn pause(&self) -> Duration {
+        Duration::try_from_secs_f64(self.config.refill_secs).unwrap_or_default()
     }
 
     /// When today began, where the first camera hangs.

@@ -13,10 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::commands::replay::replay;
 use crate::commands::run::{Told, run};
 use crate::commands::unless_gone;
+use crate::config::PeoplePictures;
 use crate::config::load::{self, CameraArgument, Overrides};
 use crate::demo::film::Films;
 use crate::demo::score::{Score, SeenEvent};
-use crate::demo::script::TrueVisit;
+use crate::demo::script::{Traffic, TrueVisit};
 use crate::demo::serve::{Reserve, ReserveConfig};
 use crate::domain::{Change, Event, EventUpdate};
 use crate::infer::models::Models;
@@ -24,6 +25,9 @@ use crate::observe::publish::Sink;
 
 /// Without an end visits are planned for an hour.
 const PLANNED: Duration = Duration::from_secs(3_600);
+
+/// So soon after others questions are chosen again: who tries the demo does not wait for a minute.
+const REFILL_SECS: f64 = 4.0;
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,8 @@ pub struct DemoArguments {
     pub seed: Option<u64>,
     /// Wind and no animal.
     pub empty: bool,
+    /// Any visitor, for longer, after longer pauses, and in company.
+    pub calm: bool,
     /// The same scenes through files, as fast as the machine can.
     pub fast: bool,
 }
@@ -46,40 +52,58 @@ pub fn demo(path: Option<&Path>, mut overrides: Overrides, arguments: DemoArgume
         seed,
         size: (1280, 720),
         secs: arguments.duration.unwrap_or(PLANNED).as_secs_f64(),
-        animals: !arguments.empty,
+        traffic: (!arguments.empty).then_some(if arguments.calm { Traffic::Calm } else { Traffic::Busy }),
         drop_out: true,
     };
     // A demo's state is a folder of its own, unless told otherwise: it must not mix with real sightings.
     let state = overrides.state_dir.get_or_insert_with(|| "state/demo".into()).clone();
-    let (truth, seen, began) =
-        if arguments.fast { films(path, overrides, &reserve)? } else { live(path, overrides, &reserve, arguments)? };
+    let file = state.join("truth.csv");
+    let (truth, seen, began) = if arguments.fast {
+        films(path, overrides, &reserve)?
+    } else {
+        live(path, overrides, &reserve, arguments, &file)?
+    };
+    write_truth(&file, &truth, began)?;
+    say(&format!("\n{}", Score::new(&truth, &seen)))?;
+    say(&format!("the truth stands in {}", file.display()))
+}
+
+/// A table of who comes when.
+fn write_truth(file: &Path, truth: &[TrueVisit], began: Timestamp) -> anyhow::Result<()> {
     let at = |secs: f64| began + SignedDuration::try_from_secs_f64(secs).unwrap_or_default();
     let mut csv = String::from("camera,species,scientific_name,from,to,distance,modality\n");
-    for it in &truth {
+    for it in truth {
         let (from, to) = (at(it.from_secs), at(it.to_secs));
         let (distance, modality) =
             (format!("{:?}", it.distance).to_lowercase(), format!("{:?}", it.modality).to_lowercase());
         writeln!(csv, "{},{},{},{from},{to},{distance},{modality}", it.camera, it.species, it.scientific_name)?;
     }
-    let file = state.join("truth.csv");
-    fs::create_dir_all(&state).and_then(|()| fs::write(&file, csv)).with_context(|| file.display().to_string())?;
-    say(&format!("\n{}", Score::new(&truth, &seen)))?;
-    say(&format!("the truth stands in {}", file.display()))
+    let folder = file.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder).and_then(|()| fs::write(file, csv)).with_context(|| file.display().to_string())
 }
 
-/// Over real RTSP, in real time. The truth, what was seen, and when second 0 was.
+/// Over real RTSP, in real time. The truth, what was seen, and when second 0 was. Meanwhile `file` says who is to come.
 fn live(
     path: Option<&Path>,
     mut overrides: Overrides,
     reserve: &ReserveConfig,
     arguments: DemoArguments,
+    file: &Path,
 ) -> anyhow::Result<(Vec<TrueVisit>, Vec<SeenEvent>, Timestamp)> {
     let reserve = Reserve::start(reserve)?;
     for (name, uri) in reserve.cameras() {
         overrides.cameras.push(CameraArgument { name: Some(name.clone()), uri: uri.clone() });
     }
-    let config = load::load(path, overrides)?;
+    let mut config = load::load(path, overrides)?;
+    config.ask.refill_secs = config.ask.refill_secs.min(REFILL_SECS);
+    if path.is_none() {
+        // Nobody walks in the reserve: what looks a little like people are its animals, and who teaches must see them.
+        config.people.pictures = PeoplePictures::Keep;
+        config.store.people = PeoplePictures::Keep;
+    }
+    write_truth(file, reserve.planned(), reserve.began())?;
     say(&format!("cameras: {}; page: http://{}/", names(&reserve), config.web.listen))?;
+    say(&format!("teach it: http://{}/review", config.web.listen))?;
     if let Some((camera, from_secs)) = reserve.gone() {
         say(&format!("{camera} drops out at {from_secs:.0} s, and comes back"))?;
     }

@@ -132,6 +132,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("unknown_share", Kind::Float(0.0, 1.0)),
             key("suspect_share", Kind::Float(0.0, 1.0)),
             key("days", Kind::Float(0.1, 3_650.0)),
+            key("refill_secs", Kind::Float(1.0, 86_400.0)),
             key("lease_secs", Kind::Float(1.0, 86_400.0)),
             key("still_moments_per_day", Kind::Float(0.0, 10_000.0)),
             key("still_moments_kept", Kind::Int(0, 1_000_000)),

@@ -29,7 +29,7 @@ impl Films {
     pub fn record(config: &ReserveConfig, folder: &Path) -> Result<Films, DemoError> {
         let size = Size::new(config.size.0, config.size.1)?;
         let filmed = each_place(|place| {
-            let scene = Scene::new(config.seed, place, size, config.secs, config.animals)?;
+            let scene = Scene::new(config.seed, place, size, config.secs, config.traffic)?;
             let file = folder.join(format!("{}.mkv", place.name()));
             film(&scene, size, config.secs, &file)?;
             Ok(((place.name().to_owned(), file), scene.truth()))

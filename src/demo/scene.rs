@@ -8,7 +8,7 @@ use super::frame::{I420, Size};
 use super::layer::{Layer, Water, Wind};
 use super::noise;
 use super::plate::{Plate, Rgb, mix};
-use super::script::{self, TrueVisit, Visit};
+use super::script::{self, Traffic, TrueVisit, Visit};
 use super::sprite::{Light, Pose, Sprite};
 use crate::domain::Modality;
 
@@ -64,9 +64,9 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Paints a scene with the visits of `secs` seconds, or with none.
-    pub fn new(seed: u64, place: Place, size: Size, secs: f64, animals: bool) -> Result<Scene, DemoError> {
-        let plan = if animals { script::visits(seed, place, secs) } else { Vec::new() };
+    /// Paints a scene with the visits of `secs` seconds; without traffic there is wind and no animal.
+    pub fn new(seed: u64, place: Place, size: Size, secs: f64, traffic: Option<Traffic>) -> Result<Scene, DemoError> {
+        let plan = traffic.map(|it| script::visits(seed, place, secs, it)).unwrap_or_default();
         Scene::paint(seed, place, size, plan)
     }
 
@@ -296,9 +296,9 @@ mod tests {
     #[test]
     fn a_moment_is_a_function_of_seed_and_time_and_an_animal_shows_in_it() {
         let size = Size::new(640, 360).unwrap();
-        let scene = Scene::new(5, Place::Waterhole, size, 60.0, true).unwrap();
-        let again = Scene::new(5, Place::Waterhole, size, 60.0, true).unwrap();
-        let empty = Scene::new(5, Place::Waterhole, size, 60.0, false).unwrap();
+        let scene = Scene::new(5, Place::Waterhole, size, 60.0, Some(Traffic::Calm)).unwrap();
+        let again = Scene::new(5, Place::Waterhole, size, 60.0, Some(Traffic::Calm)).unwrap();
+        let empty = Scene::new(5, Place::Waterhole, size, 60.0, None).unwrap();
         assert!(empty.truth().is_empty());
         let visit = scene.truth().remove(0);
         let moment = (visit.from_secs + visit.to_secs) / 2.0;

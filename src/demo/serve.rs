@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::DemoError;
 use super::frame::Size;
 use super::scene::{Place, Scene};
-use super::script::TrueVisit;
+use super::script::{Traffic, TrueVisit};
 
 /// Frames a second of the reserve's cameras.
 pub(super) const FPS: u32 = 10;
@@ -151,8 +151,8 @@ pub struct ReserveConfig {
     pub size: (usize, usize),
     /// For how long visits are planned.
     pub secs: f64,
-    /// Visits at all.
-    pub animals: bool,
+    /// How much goes on; none: wind and no animal.
+    pub traffic: Option<Traffic>,
     /// One camera drops out and comes back.
     pub drop_out: bool,
 }
@@ -179,7 +179,7 @@ impl Reserve {
     /// Paints the scenes, and begins to serve them.
     pub fn start(config: &ReserveConfig) -> Result<Reserve, DemoError> {
         let size = Size::new(config.size.0, config.size.1)?;
-        let scenes = each_place(|place| Scene::new(config.seed, place, size, config.secs, config.animals))?;
+        let scenes = each_place(|place| Scene::new(config.seed, place, size, config.secs, config.traffic))?;
         let server = Server::start()?;
         let began = Timestamp::now() - jiff::SignedDuration::try_from(server.started().elapsed()).unwrap_or_default();
         let mut reserve = Reserve { server, cameras: Vec::new(), truth: Vec::new(), began, gone: None };
@@ -214,6 +214,11 @@ impl Reserve {
         let now = self.server.started().elapsed().as_secs_f64();
         let begun = self.truth.iter().filter(|it| it.from_secs < now).cloned();
         begun.map(|it| TrueVisit { to_secs: it.to_secs.min(now), ..it }).collect()
+    }
+
+    /// What will be true, as far as visits are planned.
+    pub fn planned(&self) -> &[TrueVisit] {
+        &self.truth
     }
 
     /// Which camera drops out, and when (seconds).

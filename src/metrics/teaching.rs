@@ -20,6 +20,8 @@ pub struct Teaching {
     /// `eyeshine_train_verdicts_total{task,verdict}`; one training can roll back and promote; `too_few`: there are labels
     /// of one class alone, or none with a vector.
     pub verdicts: IntCounterVec,
+    /// `eyeshine_train_running{task}`: 1 while the daemon trains it.
+    pub running: IntGaugeVec,
     /// `eyeshine_labels_waiting{task}`: labels that no training has seen.
     pub waiting: IntGaugeVec,
     /// `eyeshine_head_held_out_score{task,score}`: of the head that serves, on events that it was not fitted on.
@@ -65,6 +67,7 @@ impl Teaching {
                 "What the daemon's trainings came to.",
                 &["task", "verdict"],
             ),
+            running: gauges(r, "eyeshine_train_running", "1 while the daemon trains a head.", task),
             waiting: gauges(r, "eyeshine_labels_waiting", "Labels that no training has seen.", task),
             held_out: float_gauges(
                 r,
@@ -117,6 +120,7 @@ impl Teaching {
         self.last_run.with_label_values(&[task]);
         self.last_success.with_label_values(&[task]);
         self.duration.with_label_values(&[task]);
+        self.running.with_label_values(&[task]);
         self.waiting.with_label_values(&[task]);
         for verdict in ["promoted", "refused"] {
             self.shadow_verdicts.with_label_values(&[task, verdict]);

@@ -210,8 +210,14 @@ impl Retrainer {
         if config.min_new_labels > 0 && waiting >= config.min_new_labels {
             return Some("labels");
         }
-        // A clock that was set back must not put it off for years.
-        let hours = now.duration_since(seen.at).as_secs_f64().abs() / 3_600.0;
+        let waited_secs = if seen.at == Timestamp::default() {
+            // Nothing was ever trained: the first label is no day old.
+            growing.elapsed().as_secs_f64()
+        } else {
+            // A clock that was set back must not put it off for years.
+            now.duration_since(seen.at).as_secs_f64().abs()
+        };
+        let hours = waited_secs / 3_600.0;
         (config.retrain_hours > 0.0 && hours >= config.retrain_hours).then_some("schedule")
     }
 
@@ -222,7 +228,10 @@ impl Retrainer {
         let began = self.clock.now().as_microsecond() as f64 / 1e6;
         self.metrics.teaching.last_run.with_label_values(&[&task.name]).set(began);
         match Training::start(&self.program, &["train", "--json", "--task", &task.name, "--cause", cause]) {
-            Ok(training) => self.training = Some((at, training)),
+            Ok(training) => {
+                self.metrics.teaching.running.with_label_values(&[&task.name]).set(1);
+                self.training = Some((at, training));
+            }
             Err(error) => self.fail(at, &format!("it could not be started: {error}")),
         }
     }
@@ -230,6 +239,7 @@ impl Retrainer {
     fn conclude(&mut self, at: usize, over: Over) {
         let name = self.tasks[at].name.clone();
         let teaching = &self.metrics.teaching;
+        teaching.running.with_label_values(&[&name]).set(0);
         teaching.duration.with_label_values(&[&name]).set(over.took.as_secs_f64());
         let answer = over.answer.and_then(|it| {
             serde_json::from_slice::<Answer>(&it).map_err(|error| format!("its answer cannot be read: {error}"))

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::App;
 use super::api::on_disk;
 use super::frame::{Frame, go, in_query, not_done, page};
+use super::learning::{self, Learning};
 use super::names::{Choice, Offered, choices};
 use super::page::Moment;
 use super::said::{self, Fields};
@@ -36,6 +37,7 @@ struct Review {
     task: String,
     tasks: Vec<String>,
     progress: Progress,
+    learning: Learning,
     classes: Vec<Choice>,
     cards: Vec<Card>,
 }
@@ -136,8 +138,8 @@ struct Told {
 pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
     let made = async {
         let (task, cards, classes, progress) = cards(&app, &who, &asked, 1).await?;
-        let frame = Frame::new("Review", &who);
-        Ok(page(&Review { frame, task, tasks: app.teach.tasks.clone(), progress, classes, cards }))
+        let (frame, learning) = (Frame::new("Review", &who), learning::of(&app, &task).await?);
+        Ok(page(&Review { frame, task, tasks: app.teach.tasks.clone(), progress, learning, classes, cards }))
     };
     made.await.unwrap_or_else(|it: Response| it)
 }

@@ -11,7 +11,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::refused::Refused;
 use super::who::Role::{self, Administer, Label, Look};
 use super::{
-    App, MAX_BODY_BYTES, alive, api, event, gallery, guard, history, login, metrics_text, page, progress, ready, review,
+    App, MAX_BODY_BYTES, alive, api, event, gallery, guard, history, learning, login, metrics_text, page, progress,
+    ready, review,
 };
 
 /// A path, and who may ask for it by which method.
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(Some(Look), "/", page::live),
         get(Some(Label), "/review", review::review),
         get(Some(Label), "/review/cards", review::more),
+        get(Some(Label), "/review/learning", learning::learning),
         post(Some(Label), "/review/answer", review::answer),
         post(Some(Label), "/review/skip", review::skip),
         post(Some(Label), "/review/undo", review::undo),

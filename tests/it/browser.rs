@@ -33,7 +33,7 @@ impl Browser {
             std::env::split_paths(&paths).any(|path| path.join(it).is_file())
         };
         let Some(program) = PROGRAMS.iter().find(on_path) else {
-            println!("skipped: no Chromium here; `make setup` installs it");
+            println!("skipped: no Chromium here; `make setup-tests` installs it");
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
@@ -189,7 +189,16 @@ impl Browser {
 
     /// Takes a picture of the page, down to its end.
     pub(crate) fn picture(&mut self, file: &Path) {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
+        self.shoot(file, true);
+    }
+
+    /// Takes a picture of what the window shows.
+    pub(crate) fn window(&mut self, file: &Path) {
+        self.shoot(file, false);
+    }
+
+    fn shoot(&mut self, file: &Path, whole: bool) {
+        let shot = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": whole }));
         std::fs::write(file, from_base64(shot["data"].as_str().unwrap())).unwrap();
     }
 }

@@ -122,6 +122,12 @@ impl Daemon {
         assert!(status.success());
     }
 
+    /// SIGKILL, and the end.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGTERM, and the end; how long it took, and what was still said on standard output.
     pub(crate) fn stop(mut self) -> Ended {
         let before = Instant::now();
@@ -159,6 +165,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

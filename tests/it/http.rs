@@ -46,19 +46,27 @@ pub(crate) fn say(url: &str, request: &str, headers: &[&str]) -> Answer {
 
 /// The same, and then a body, of which the headers say how long it is.
 pub(crate) fn send(url: &str, request: &str, headers: &[&str], body: &[u8]) -> Answer {
-    let mut stream = connect(url);
+    let stream = connect(url);
+    speak(stream, request, headers, body).unwrap_or_else(|why| panic!("{request}: {why}"))
+}
+
+/// The same; none where the other end is gone before it has answered.
+pub(crate) fn try_send(url: &str, request: &str, headers: &[&str], body: &[u8]) -> Option<Answer> {
+    speak(TcpStream::connect(address(url)).ok()?, request, headers, body).ok()
+}
+
+fn speak(mut stream: TcpStream, request: &str, headers: &[&str], body: &[u8]) -> Result<Answer, String> {
     let mut text = format!("{request} HTTP/1.1\r\nConnection: close\r\n");
     headers.iter().for_each(|it| text.push_str(&format!("{it}\r\n")));
-    stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+    let asked = stream.write_all(format!("{text}\r\n").as_bytes());
     // Whoever refuses a body need not read it.
-    let sent = stream.write_all(body);
+    let sent = asked.and(stream.write_all(body));
     let mut answer = Vec::new();
     let heard = stream.read_to_end(&mut answer);
-    assert!(sent.is_err() || heard.is_ok() || !answer.is_empty(), "{request}: {sent:?}, {heard:?}");
-    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or_else(|| panic!("{request}: {answer:?}"));
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, body: answer[end + 4..].to_vec() }
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").ok_or_else(|| format!("{sent:?}, {heard:?}"))?;
+    let head = String::from_utf8(answer[..end].to_vec()).map_err(|it| it.to_string())?;
+    let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).ok_or_else(|| head.clone())?;
+    Ok(Answer { status, head, body: answer[end + 4..].to_vec() })
 }
 
 /// GET, as a browser on this machine would.

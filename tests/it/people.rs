@@ -11,7 +11,7 @@ use image::{RgbImage, imageops};
 use serde_json::Value;
 
 use crate::cameras::http::Server;
-use crate::daemon::{Daemon, alone};
+use crate::daemon::Daemon;
 use crate::http::get;
 use crate::teach::{ANIMALS, STAMPS, Site, meadow, text};
 
@@ -73,7 +73,6 @@ fn config(site: &Site, name: &str, pictures: &str) -> PathBuf {
 
 #[test]
 fn events_with_people_are_counted_and_nobody_sees_their_pictures() {
-    let _alone = alone();
     let site = Site::new();
     let taught = site.table("taught", &[("human", ANIMALS[0].1), ("fox", ANIMALS[1].1)], 8);
     site.done(&["label", "import", text(&taught)]);

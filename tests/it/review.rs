@@ -44,38 +44,43 @@ struct Site {
     truth: BTreeMap<Uuid, &'static str>,
 }
 
+/// A folder in which `n` events are asked about, its config, and the truth about each.
+pub(crate) fn asked(n: usize) -> (TempDir, String, BTreeMap<Uuid, &'static str>) {
+    let state = tempfile::tempdir().unwrap();
+    let config = state.path().join("site.toml");
+    fs::write(&config, CAMERA).unwrap();
+    let settings = load_in(Some(&config), Overrides::default(), &Environment::default()).unwrap();
+    let store = Store::open(state.path(), &settings.store, Metrics::new()).unwrap();
+    store.register_deployment(&settings.cameras[0]).unwrap();
+    let newest = Timestamp::now() - SignedDuration::from_hours(2);
+    let (mut truth, mut questions) = (BTreeMap::new(), Vec::new());
+    for nth in 0..n {
+        let (name, _) = SPECIES[nth % SPECIES.len()];
+        let (guess, scientific) = SPECIES[(nth + 1) % 3];
+        let at = newest - SignedDuration::from_mins((n - nth) as i64);
+        let update = update(at, nth, (guess, scientific));
+        store.save(&update, "lite0-test").unwrap();
+        let event = update.event.id;
+        truth.insert(event, name);
+        questions.push(NewQuestion {
+            task: "species".into(),
+            why: if nth % 10 == 9 { Why::Random } else { Why::Unsure },
+            reason: format!("unsure between <b>{guess}</b> and what it is"),
+            blind: nth % 10 == 9,
+            event: Some(event),
+            moment: None,
+            media: Some(update.keepsakes[1].id),
+            probability: None,
+        });
+    }
+    assert_eq!(store.ask(&questions).unwrap(), n);
+    drop(store);
+    (state, config.to_str().unwrap().to_owned(), truth)
+}
+
 impl Site {
     fn new(n: usize) -> Site {
-        let state = tempfile::tempdir().unwrap();
-        let config = state.path().join("site.toml");
-        fs::write(&config, CAMERA).unwrap();
-        let settings = load_in(Some(&config), Overrides::default(), &Environment::default()).unwrap();
-        let store = Store::open(state.path(), &settings.store, Metrics::new()).unwrap();
-        store.register_deployment(&settings.cameras[0]).unwrap();
-        let newest = Timestamp::now() - SignedDuration::from_hours(2);
-        let (mut truth, mut questions) = (BTreeMap::new(), Vec::new());
-        for nth in 0..n {
-            let (name, _) = SPECIES[nth % SPECIES.len()];
-            let (guess, scientific) = SPECIES[(nth + 1) % 3];
-            let at = newest - SignedDuration::from_mins((n - nth) as i64);
-            let update = update(at, nth, (guess, scientific));
-            store.save(&update, "lite0-test").unwrap();
-            let event = update.event.id;
-            truth.insert(event, name);
-            questions.push(NewQuestion {
-                task: "species".into(),
-                why: if nth % 10 == 9 { Why::Random } else { Why::Unsure },
-                reason: format!("unsure between <b>{guess}</b> and what it is"),
-                blind: nth % 10 == 9,
-                event: Some(event),
-                moment: None,
-                media: Some(update.keepsakes[1].id),
-                probability: None,
-            });
-        }
-        assert_eq!(store.ask(&questions).unwrap(), n);
-        drop(store);
-        let config = config.to_str().unwrap().to_owned();
+        let (state, config, truth) = asked(n);
         Site { daemon: Daemon::start_in(state, "run", &["--config", &config]), truth }
     }
 
@@ -152,15 +157,15 @@ fn update(at: Timestamp, nth: usize, (guess, scientific): (&str, &str)) -> Event
 }
 
 /// The question that is shown, and the event that it is about.
-fn shown(browser: &mut Browser) -> (String, Uuid) {
+pub(crate) fn shown(browser: &mut Browser) -> (String, Uuid) {
     let question = browser.text("document.querySelector('.card').dataset.question");
     let event = browser.text("document.querySelector('#answer [name=event]').value");
     (question, event.parse().unwrap())
 }
 
 /// Answers the question that is shown by keys alone; the next, or the last word, is there then.
-fn answer(browser: &mut Browser, class: &str) {
-    let (question, _) = shown(browser);
+pub(crate) fn answer(browser: &mut Browser, class: &str) {
+    let question = browser.text("document.querySelector('.card').dataset.question");
     let script = format!(
         "[...document.querySelectorAll('#classes [data-key]')].find((it) => it.value === {})?.dataset.key || ''",
         json!(class)
@@ -168,6 +173,7 @@ fn answer(browser: &mut Browser, class: &str) {
     match browser.text(&script).as_str() {
         "" => {
             browser.press("/");
+            browser.wait("the search", "document.activeElement.id === 'search'");
             browser.enter(class);
             browser.press("Enter");
         }
@@ -185,7 +191,7 @@ fn next(browser: &mut Browser, question: &str) {
     browser.wait("the next question", &there);
 }
 
-fn saved(browser: &mut Browser) {
+pub(crate) fn saved(browser: &mut Browser) {
     browser.wait("everything to be saved", "document.getElementById('saving').textContent === 'saved'");
 }
 
@@ -387,7 +393,7 @@ fn no_page_keeps_anybody_out_or_is_large() {
     let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/axe_playwright_python/axe.min.js");
     let axe = fs::read_to_string(axe).ok();
     if axe.is_none() {
-        println!("skipped: no axe-core here; `make setup` fetches it");
+        println!("skipped: no axe-core here; `make setup-tests` fetches it");
     }
     let pictures = std::env::var_os("EYESHINE_PICTURES").map(std::path::PathBuf::from);
     let folder = TempDir::new().unwrap();

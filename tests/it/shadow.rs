@@ -3,13 +3,12 @@
 use std::fs;
 
 use crate::cameras::http::Server;
-use crate::daemon::{Daemon, alone};
+use crate::daemon::Daemon;
 use crate::people::film;
 use crate::teach::{ANIMALS, Site, serves, text};
 
 #[test]
 fn a_challenger_answers_live_events_unheard_before_it_serves() {
-    let _alone = alone();
     let site = Site::new();
     let pointer = |name: &str| fs::read_to_string(site.state().join("heads/species").join(name)).unwrap_or_default();
     let config = site.config("min_new_labels = 0\nretrain_hours = 0\nshadow_events = 3");

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use eyeshine::demo::film::Films;
+use eyeshine::demo::script::Traffic;
 use eyeshine::demo::serve::ReserveConfig;
 use serde_json::Value;
 
@@ -126,7 +127,8 @@ fn an_event_has_an_answer_of_every_task_live_and_of_a_file_alike() {
     site.done(&["train"]);
     site.done(&["train", "--task", "content"]);
     fs::create_dir_all(site.path("films")).unwrap();
-    let reserve = ReserveConfig { seed: 3, size: (640, 360), secs: 40.0, animals: true, drop_out: false };
+    let reserve =
+        ReserveConfig { seed: 3, size: (640, 360), secs: 40.0, traffic: Some(Traffic::Calm), drop_out: false };
     let films = Films::record(&reserve, &site.path("films")).unwrap();
     let first = films.truth.iter().min_by(|a, b| a.from_secs.total_cmp(&b.from_secs)).unwrap();
     let (_, film) = films.cameras.iter().find(|it| it.0 == first.camera).unwrap();

@@ -106,6 +106,9 @@ fn a_few_labels_wait_for_the_clock_and_none_for_nothing() {
     assert_eq!(due(&mut it), [None, None], "no label is new");
     site.label(&["fox"]);
     due(&mut it);
+    std::fs::remove_file(Generations::of(site.dir.path(), "species").seen_file()).unwrap();
+    assert_eq!(due(&mut it), [None, None], "nothing was ever trained, and the first label is no day old");
+    seen(30);
     assert_eq!(due(&mut it), [None, Some("schedule")]);
     seen(20);
     assert_eq!(due(&mut it), [None, None]);

@@ -3,6 +3,7 @@
 "use strict";
 const AHEAD = 6;
 const MAX_WAIT_MS = 15000;
+const LEARN_EVERY_MS = 2000;
 const WAITING = "eyeshine.waiting";
 const KEYS_ON = "eyeshine.keys";
 const at = (id) => document.getElementById(id);
@@ -92,7 +93,8 @@ function refill() {
       const none = cards.length === 0;
       cards.push(...fresh);
       fetching = null;
-      if (none) show(0);
+      // Who reads the last word is not called back to it.
+      if (none) (fresh.length || !at("none")) && show(0);
       else cards.slice(shown + 1).forEach(prefetch);
     })
     // The next answer that is acknowledged asks again.
@@ -168,7 +170,10 @@ async function acknowledged(it, told) {
   if (!told.question) return say("There is nothing to undo");
   done.delete(told.question);
   try {
-    cards.unshift(...(await more(told.question)));
+    // Whoever was fetching questions meanwhile may have been lent it, too.
+    const fresh = await more(told.question);
+    const again = [...fresh, ...cards].find((it) => it.dataset.question === told.question);
+    if (again) cards = [again, ...cards.filter((it) => it !== again)];
     show(0);
     say("Taken back");
   } catch {
@@ -291,6 +296,27 @@ document.addEventListener("keydown", (event) => {
   }
   event.preventDefault();
 });
+
+// What becomes of the answers; and, where none is left, whether there are further questions.
+async function learn() {
+  if (!document.hidden) {
+    try {
+      const answer = await fetch(`/review/learning?task=${encodeURIComponent(task)}`, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      Object.assign(at("learning").dataset, next.getElementById("learning").dataset);
+      for (const id of ["learning-state", "learning-named"]) {
+        const now = next.getElementById(id);
+        if (now.textContent !== at(id).textContent) at(id).replaceChildren(...now.childNodes);
+      }
+      if (!cards.length && !waiting.length) refill();
+    } catch {
+      // The daemon may be starting again: the next time tells.
+    }
+  }
+  setTimeout(learn, LEARN_EVERY_MS);
+}
+setTimeout(learn, LEARN_EVERY_MS);
 
 addEventListener("beforeunload", (event) => {
   if (waiting.length) event.preventDefault();
