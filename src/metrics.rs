@@ -1,6 +1,7 @@
 //! Every metric by name, in one place: typed handles over an owned Prometheus registry.
 
 mod asking;
+mod tape;
 mod teaching;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use prometheus::{
 
 pub use asking::Asking;
 pub(crate) use asking::UNASKED;
+pub use tape::Tape;
 pub use teaching::Teaching;
 
 /// Why a frame ended at the gate.
@@ -121,6 +123,8 @@ pub struct Metrics {
     pub head_info: IntGaugeVec,
     /// Of questions, and of what people say.
     pub asking: Asking,
+    /// Of the tapes.
+    pub tape: Tape,
     /// Of training, and of how heads do in service.
     pub teaching: Teaching,
     /// `eyeshine_build_info{version,onnxruntime,gstreamer}` = 1.
@@ -207,6 +211,7 @@ impl Metrics {
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
             asking: Asking::new(&r),
+            tape: Tape::new(&r),
             teaching: Teaching::new(&r),
             build_info: gauges(&r, "eyeshine_build_info", "What runs.", &["version", "onnxruntime", "gstreamer"]),
             ready: gauge(&r, "eyeshine_ready", "1 once models are loaded and the store is writable."),
