@@ -17,6 +17,7 @@ mod refused;
 mod review;
 mod routes;
 mod said;
+mod setup;
 mod slowed;
 mod who;
 
@@ -40,6 +41,8 @@ use crate::infer::models::Contracts;
 use crate::metrics::Metrics;
 use crate::observe::glance::Glances;
 use crate::observe::store::Store;
+use crate::setup::settings::Settings;
+use crate::setup::trial::Trials;
 use crate::shutdown::Shutdown;
 
 use persons::Persons;
@@ -75,6 +78,10 @@ pub struct Shown {
     pub heads: Arc<ArcSwap<Heads>>,
     /// The featurizers, and what names mean.
     pub contracts: Contracts,
+    /// What the gates go by.
+    pub settings: Arc<Settings>,
+    /// What other settings would have let through.
+    pub trials: Arc<Trials>,
 }
 
 /// What every answer is made from.
@@ -102,6 +109,10 @@ struct App {
     contracts: Arc<Contracts>,
     /// Names that are offered to who labels.
     names: Arc<[Class]>,
+    /// What the gates go by.
+    settings: Arc<Settings>,
+    /// What other settings would have let through.
+    trials: Arc<Trials>,
 }
 
 impl App {
@@ -124,6 +135,8 @@ impl App {
             heads: shown.heads,
             names: names::known(&shown.contracts).into(),
             contracts: Arc::new(shown.contracts),
+            settings: shown.settings,
+            trials: shown.trials,
         }
     }
 
