@@ -18,6 +18,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
+use eyeshine::capture::gate::Gate;
 use eyeshine::capture::intake::frame_channel;
 use eyeshine::capture::source::Pace;
 use eyeshine::capture::{camera, gate};
@@ -113,7 +114,7 @@ fn watch(camera: &CameraConfig) -> anyhow::Result<f64> {
     let before = processor_secs()?.own;
     let (frames_in, frames) = frame_channel(2);
     let watching = camera::spawn(camera, Pace::AsFastAsPossible, frames_in, &house)?;
-    let gate = gate::spawn(camera, frames, lanes.lane(Arc::clone(&camera.name)), watching.is_live(), None)?;
+    let gate = gate::spawn(Gate::new(camera), frames, lanes.lane(Arc::clone(&camera.name)), watching.is_live())?;
     drop(lanes);
     watching.wait();
     for stage in [watching.stop(), gate] {

@@ -4,8 +4,10 @@ mod cameras;
 pub mod certificate;
 pub mod check;
 pub mod environment;
+pub mod explained;
 mod keys;
 pub mod load;
+pub mod overlay;
 mod persons;
 mod shares;
 mod taxa;
@@ -16,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::CameraName;
 use certificate::CertificateFiles;
@@ -51,6 +53,8 @@ pub struct Config {
     pub people: PeopleConfig,
     /// Store.
     pub store: StoreConfig,
+    /// What the gates saw lately.
+    pub tape: TapeConfig,
     /// Learning.
     pub teach: TeachConfig,
     /// What people are asked.
@@ -266,8 +270,25 @@ pub enum Tls {
     Insecure,
 }
 
+impl CameraConfig {
+    /// What its gate goes by.
+    pub fn gate_settings(&self) -> GateSettings {
+        GateSettings { masks: self.masks.clone(), gate: self.gate.clone() }
+    }
+}
+
+/// What a camera's gate goes by, and the set-up page may change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateSettings {
+    /// Polygons of relative coordinates.
+    pub masks: Vec<Vec<[f64; 2]>>,
+    /// All else.
+    pub gate: GateConfig,
+}
+
 /// `[gate]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateConfig {
     /// Width of the analysed luma picture.
@@ -374,6 +395,16 @@ pub struct StoreConfig {
     /// `people.pictures`, for whoever opens a store.
     #[serde(skip)]
     pub people: PeoplePictures,
+}
+
+/// `[tape]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TapeConfig {
+    /// How long is kept; 0: nothing is.
+    pub hours: f64,
+    /// Cap, a camera.
+    pub max_mb: u64,
 }
 
 /// `[teach]`.

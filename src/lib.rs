@@ -8,6 +8,7 @@ pub mod observe;
 pub mod teach;
 
 pub mod ask;
+pub mod setup;
 
 pub mod pipeline;
 

@@ -2,6 +2,7 @@
 
 mod asking;
 mod frames;
+mod tape;
 mod teaching;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use prometheus::{
 pub use asking::Asking;
 pub(crate) use asking::UNASKED;
 pub use frames::{CameraMetrics, CameraState, Dropped, Failed, Fate, Gated};
+pub use tape::Tape;
 pub use teaching::Teaching;
 
 /// A fifth apart, so that a quantile says whether frames take a quarter longer.
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub head_info: IntGaugeVec,
     /// Of questions, and of what people say.
     pub asking: Asking,
+    /// Of the tapes.
+    pub tape: Tape,
     /// Of training, and of how heads do in service.
     pub teaching: Teaching,
     /// `eyeshine_build_info{version,onnxruntime,gstreamer}` = 1.
@@ -139,6 +143,7 @@ impl Metrics {
             events_open: gauge(&r, "eyeshine_events_open", "Events that go on."),
             head_info: gauges(&r, "eyeshine_head_info", "The heads that serve.", &["task", "generation", "featurizer"]),
             asking: Asking::new(&r),
+            tape: Tape::new(&r),
             teaching: Teaching::new(&r),
             build_info: gauges(&r, "eyeshine_build_info", "What runs.", &["version", "onnxruntime", "gstreamer"]),
             certificate_expiry: gauge(

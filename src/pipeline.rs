@@ -16,12 +16,14 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::camera::{self, Camera};
-use crate::capture::gate;
 use crate::capture::gate::draws::{Draws, Moment};
+use crate::capture::gate::{self, Followed, Gate};
 use crate::capture::intake::frame_channel;
 use crate::capture::source::Pace;
+use crate::capture::tape::Taped;
+use crate::capture::tape::recorder::Recorder;
 use crate::clock::Clock;
-use crate::config::{Config, PeoplePictures};
+use crate::config::{CameraConfig, Config, PeoplePictures};
 use crate::domain::EventUpdate;
 use crate::infer::featurizer::{self, Pool};
 use crate::infer::heads::Heads;
@@ -60,6 +62,32 @@ pub struct Moments {
     pub per_day: f64,
 }
 
+/// What the gates of a daemon do beside: follow what people save, draw still moments, record what they see. The default: nothing.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// What each gate goes by; what stands not here goes by the config.
+    pub settings: Followed,
+    /// Where still moments go, where they are kept.
+    pub moments: Option<Moments>,
+    /// Where what the gates see goes, where that is kept.
+    pub tape: Option<Sender<Taped>>,
+}
+
+impl Beside {
+    fn gate(&self, camera: &CameraConfig, metrics: &Metrics) -> Gate {
+        let draws = |to: &Moments| Draws::new(to.per_day, camera.analysis_fps, rand::random(), to.output.clone());
+        let record =
+            |it: &Sender<Taped>| Recorder::new(it.clone(), metrics.tape.frames.with_label_values(&["left_out"]));
+        let gate = Gate::new(camera)
+            .drawing(self.moments.as_ref().filter(|to| to.per_day > 0.0).map(draws))
+            .recording(self.tape.as_ref().map(record));
+        match self.settings.get(&camera.name) {
+            Some(live) => gate.following(Arc::clone(live)),
+            None => gate,
+        }
+    }
+}
+
 /// The running flow.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -79,13 +107,13 @@ impl Pipeline {
     /// Starts every stage, the last first, so that nothing is sent to a stage that is not there. Returns once the
     /// models are warm; cameras connect in their own time.
     ///
-    /// Where `moments` are kept the gates draw some. `record` starts the last stage: the store's recorder, or a printer where nothing is to be kept.
+    /// `beside` is what the gates do for others. `record` starts the last stage: the store's recorder, or a printer where nothing is to be kept.
     pub fn start(
         config: &Config,
         house: &House,
         models: &Models,
         pace: Pace,
-        moments: Option<Moments>,
+        beside: Beside,
         record: impl FnOnce(Receiver<EventUpdate>) -> io::Result<JoinHandle<()>>,
     ) -> anyhow::Result<Pipeline> {
         let (lanes, looks) = queue::fair(config.featurizer.queue_frames, &house.metrics);
@@ -120,9 +148,12 @@ impl Pipeline {
         for it in &config.cameras {
             let (frames_in, frames) = frame_channel(FRAMES);
             let camera = camera::spawn(it, pace, frames_in, house)?;
-            let drawn = moments.as_ref().filter(|to| to.per_day > 0.0);
-            let draws = drawn.map(|to| Draws::new(to.per_day, it.analysis_fps, rand::random(), to.output.clone()));
-            gates.push(gate::spawn(it, frames, lanes.lane(Arc::clone(&it.name)), camera.is_live(), draws)?);
+            gates.push(gate::spawn(
+                beside.gate(it, &house.metrics),
+                frames,
+                lanes.lane(Arc::clone(&it.name)),
+                camera.is_live(),
+            )?);
             cameras.push(camera);
         }
         Ok(Pipeline { cameras, gates, pool, head, glance, glances, events, second, ending, recorder })

@@ -11,45 +11,45 @@
 
 pub mod burst;
 pub mod draws;
+mod scene;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
 use fast_image_resize::Resizer;
+use image::GrayImage;
+use image::imageops::{self, FilterType};
 
-use crate::capture::background::Background;
 use crate::capture::gate::draws::Draws;
-use crate::capture::lattice::Lattice;
-use crate::capture::mask::{ClockFinder, Mask, Text};
+use crate::capture::gate::scene::{Motion, Scene};
 use crate::capture::picture::PictureError;
-use crate::capture::regions::{self, Region};
-use crate::config::{CameraConfig, GateConfig};
-use crate::domain::{Area, Candidate, CaptureMethod, Cell, Frame, Look, Modality, View};
+use crate::capture::regions::Region;
+use crate::capture::tape::recorder::Recorder;
+use crate::capture::tape::{Share, Taped};
+use crate::config::{CameraConfig, GateConfig, GateSettings};
+use crate::domain::{CameraName, Candidate, CaptureMethod, Cell, Frame, Look, Modality, View};
 use crate::infer::queue::LaneSender;
 use crate::metrics::{Failed, Gated};
 
-/// Earlier frames kept to show what a cell looks like while nothing is there.
-const N_REFERENCES: usize = 4;
-/// Cells remembered as having moved lately.
-const N_LATELY: usize = 16;
-/// Between references, at first and later.
-const FIRST_REFERENCES: Duration = Duration::from_secs(2);
-const LATER_REFERENCES: Duration = Duration::from_secs(15);
-/// After so long a cell's empty looks are sent again: soon, as the first may have been shed under load, but not while the
-/// featurizer is behind; then now and then, as scenes change and banks forget.
-const SEEDED_FOR: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(600)];
 /// Colourfulness below which a picture is infrared, and above which it is not.
 const GREY: f32 = 0.012;
 const COLOURED: f32 = 0.03;
 
+/// What the gate of each camera goes by, while it runs.
+pub type Followed = HashMap<CameraName, Arc<ArcSwap<GateSettings>>>;
+
 /// The gate of one camera.
 #[derive(Debug)]
 pub struct Gate {
-    config: CameraConfig,
+    camera: CameraName,
+    settings: Arc<GateSettings>,
+    /// Where other settings come from, while it runs.
+    follows: Option<Arc<ArcSwap<GateSettings>>>,
     scene: Option<Scene>,
     resizer: Resizer,
     modality: Modality,
@@ -59,47 +59,22 @@ pub struct Gate {
     hurries: bool,
     /// Of still moments, where such are kept.
     draws: Option<Draws>,
-}
-
-/// What depends on the picture's size: all of it begins anew when the caps change.
-#[derive(Debug)]
-struct Scene {
-    size_px: (u32, u32),
-    width: usize,
-    height: usize,
-    background: Background,
-    mask: Mask,
-    clock: Option<ClockFinder>,
-    whole: Area,
-    lattice: Lattice,
-    references: VecDeque<Reference>,
-    seeded: HashMap<(Cell, Modality, u8), Seeding>,
-    /// Where something moved and when last, the latest first.
-    lately: VecDeque<(Cell, Duration)>,
-    moving: Vec<bool>,
-}
-
-/// When a cell's empty looks were last sent, and how often they were.
-#[derive(Debug, Clone, Copy)]
-struct Seeding {
-    at: Duration,
-    times: usize,
-}
-
-/// A frame of earlier, and where something moved in it.
-#[derive(Debug)]
-struct Reference {
-    frame: Arc<Frame>,
-    modality: Modality,
-    light: u8,
-    moved: Vec<Area>,
+    /// Of what it sees, where that is kept.
+    recorder: Option<Recorder>,
 }
 
 impl Gate {
     /// The gate of a camera.
     pub fn new(config: &CameraConfig) -> Gate {
+        Gate::with(Arc::clone(&config.name), Arc::new(config.gate_settings()))
+    }
+
+    /// The gate of a camera that goes by these.
+    pub fn with(camera: CameraName, settings: Arc<GateSettings>) -> Gate {
         Gate {
-            config: config.clone(),
+            camera,
+            settings,
+            follows: None,
             scene: None,
             resizer: Resizer::new(),
             modality: Modality::Colour,
@@ -107,12 +82,25 @@ impl Gate {
             last_time_lapse: None,
             hurries: false,
             draws: None,
+            recorder: None,
         }
+    }
+
+    /// The same, which goes by other settings as soon as there are such, without missing a frame.
+    pub fn following(mut self, settings: Arc<ArcSwap<GateSettings>>) -> Gate {
+        self.follows = Some(settings);
+        self
     }
 
     /// The same, which draws still moments.
     pub fn drawing(mut self, draws: Option<Draws>) -> Gate {
         self.draws = draws;
+        self
+    }
+
+    /// The same, of which is kept what it sees.
+    pub fn recording(mut self, recorder: Option<Recorder>) -> Gate {
+        self.recorder = recorder;
         self
     }
 
@@ -123,6 +111,7 @@ impl Gate {
 
     /// Lets a frame through as a look, or settles its fate.
     pub fn judge(&mut self, frame: Frame) -> Option<Look> {
+        self.follow();
         let drawn = self.draws.as_mut().and_then(|it| it.draw(frame.elapsed));
         match self.look(&frame) {
             Ok(Verdict::Through { method, motion, cells }) => Some(self.through(frame, method, motion, &cells)),
@@ -141,45 +130,121 @@ impl Gate {
         }
     }
 
+    /// Whether anything moves in a frame that was recorded, and where: what [`judge`](Gate::judge) found in it, or would have
+    /// found by other settings. Frames of another take are of a scene that begins anew, as it did then.
+    pub fn judge_again(&mut self, taped: &Taped) -> Option<Share> {
+        if self.scene.as_ref().is_none_or(|it| it.since != taped.take) {
+            // What was not recorded cannot be looked at more closely.
+            let width_px = self.settings.gate.width_px.min(taped.luma.width());
+            let gate = GateConfig { width_px, ..self.settings.gate.clone() };
+            let settings = GateSettings { gate, masks: self.settings.masks.clone() };
+            self.scene = Some(Scene::new(&self.camera, &settings, taped.size_px, taped.take));
+            self.last_time_lapse = None;
+        }
+        let (width, height) = self.scene.as_ref().map_or((1, 1), |it| (it.width as u32, it.height as u32));
+        let smaller;
+        let luma = if taped.luma.dimensions() == (width, height) {
+            &taped.luma
+        } else {
+            smaller = imageops::resize(&taped.luma, width, height, FilterType::Triangle);
+            &smaller
+        };
+        let due = self.is_due(taped.elapsed).then_some(taped.modality);
+        match self.watch(luma, due, taped.elapsed).verdict {
+            Verdict::Through { cells: Found { regions, .. }, .. } => {
+                regions.first().map(|it| Share::of(it, width as usize, height as usize))
+            }
+            Verdict::Ends(_) => None,
+        }
+    }
+
+    /// Takes other settings up, where there are such: the scene begins anew.
+    fn follow(&mut self) {
+        let Some(follows) = &self.follows else { return };
+        let latest = follows.load();
+        if !Arc::ptr_eq(&latest, &self.settings) {
+            self.settings = Arc::clone(&latest);
+            self.scene = None;
+        }
+    }
+
     fn look(&mut self, frame: &Frame) -> Result<Verdict, PictureError> {
         let size_px = (frame.picture.width(), frame.picture.height());
         let scene = match &mut self.scene {
             Some(scene) if scene.size_px == size_px => scene,
-            other => other.insert(Scene::new(&self.config, size_px)),
+            other => other.insert(Scene::new(&self.camera, &self.settings, size_px, frame.at)),
         };
         let luma = frame.picture.luma(scene.width as u32, scene.height as u32, &mut self.resizer)?;
-        let due = self
-            .last_time_lapse
-            .is_none_or(|last| (frame.elapsed.saturating_sub(last)).as_secs_f64() >= self.config.gate.time_lapse_secs);
-        if due {
-            self.light = light(&luma, self.light);
-            let modality = modality(frame.picture.colourfulness(&mut self.resizer)?, self.modality);
+        let due = if self.is_due(frame.elapsed) {
+            Some(modality(frame.picture.colourfulness(&mut self.resizer)?, self.modality))
+        } else {
+            None
+        };
+        let Watched { verdict, stirs } = self.watch(&luma, due, frame.elapsed);
+        self.record(frame, luma, stirs);
+        Ok(verdict)
+    }
+
+    /// Whether a frame passes without motion.
+    fn is_due(&self, elapsed: Duration) -> bool {
+        let lasts = |last: Duration| elapsed.saturating_sub(last).as_secs_f64() < self.settings.gate.time_lapse_secs;
+        !self.last_time_lapse.is_some_and(lasts)
+    }
+
+    /// What becomes of a picture of the scene; `due`, where it passes without motion, is by which light it was taken.
+    fn watch(&mut self, luma: &GrayImage, due: Option<Modality>, elapsed: Duration) -> Watched {
+        let gate = &self.settings.gate;
+        let Some(scene) = &mut self.scene else {
+            return Watched { verdict: Verdict::Ends(Gated::Still), stirs: false };
+        };
+        if let Some(modality) = due {
+            self.last_time_lapse = Some(elapsed);
+            self.light = light(luma, self.light);
             if modality != self.modality {
                 self.modality = modality;
                 scene.forget();
             }
         }
-        let motion = scene.motion(&self.config, &luma, frame.elapsed);
+        let motion = scene.motion(gate, luma, elapsed);
         if let Motion::Everywhere = motion {
             scene.forget();
         }
-        match motion {
+        let stirs = !matches!(motion, Motion::None);
+        let verdict = match motion {
             Motion::Regions { share, regions } => {
-                let mut cells = scene.cells(&regions, self.config.gate.max_crops);
-                scene.note(&cells, frame.elapsed);
-                if due {
-                    cells.extend(scene.lingering(&self.config.gate, &cells, frame.elapsed));
+                let mut cells = scene.cells(&regions, gate.max_crops);
+                scene.note(&cells, elapsed);
+                if due.is_some() {
+                    cells.extend(scene.lingering(gate, &cells, elapsed));
                 }
-                let method = if due { CaptureMethod::TimeLapse } else { CaptureMethod::ActivityDetection };
-                Ok(Verdict::Through { method, motion: share, cells: Found { cells, regions } })
+                let method = if due.is_some() { CaptureMethod::TimeLapse } else { CaptureMethod::ActivityDetection };
+                Verdict::Through { method, motion: share, cells: Found { cells, regions } }
             }
-            _ if due => {
-                let cells = scene.lingering(&self.config.gate, &[], frame.elapsed);
+            _ if due.is_some() => {
+                let cells = scene.lingering(gate, &[], elapsed);
                 let method = CaptureMethod::TimeLapse;
-                Ok(Verdict::Through { method, motion: 0.0, cells: Found { cells, regions: Vec::new() } })
+                Verdict::Through { method, motion: 0.0, cells: Found { cells, regions: Vec::new() } }
             }
-            Motion::Masked => Ok(Verdict::Ends(Gated::Masked)),
-            Motion::None | Motion::Everywhere => Ok(Verdict::Ends(Gated::Still)),
+            Motion::Masked => Verdict::Ends(Gated::Masked),
+            Motion::None | Motion::Everywhere => Verdict::Ends(Gated::Still),
+        };
+        Watched { verdict, stirs }
+    }
+
+    /// Sends what it saw to be kept, without what is masked.
+    fn record(&mut self, frame: &Frame, mut luma: GrayImage, stirs: bool) {
+        let (Some(recorder), Some(scene)) = (&mut self.recorder, &self.scene) else { return };
+        if recorder.wants(frame.elapsed, stirs) {
+            scene.mask.blacken(&mut luma);
+            recorder.send(Taped {
+                camera: Arc::clone(&frame.camera),
+                take: scene.since,
+                at: frame.at,
+                elapsed: frame.elapsed,
+                modality: self.modality,
+                size_px: scene.size_px,
+                luma,
+            });
         }
     }
 
@@ -195,7 +260,6 @@ impl Gate {
                 candidates.extend(scene.empty(cell, area, modality, light, frame.elapsed, hurries));
             }
             if method == CaptureMethod::TimeLapse {
-                self.last_time_lapse = Some(frame.elapsed);
                 scene.remember(&frame, modality, light, &found.regions);
             }
         }
@@ -205,16 +269,9 @@ impl Gate {
 
 /// Runs the gate of a camera on a thread of its own until its camera is gone.
 ///
-/// `draws` are of still moments. Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
-pub fn spawn(
-    config: &CameraConfig,
-    frames: Receiver<Frame>,
-    lane: LaneSender,
-    live: bool,
-    draws: Option<Draws>,
-) -> io::Result<JoinHandle<()>> {
-    let mut gate = Gate::new(config).drawing(draws);
-    let name: String = format!("gate-{}", config.name).chars().take(15).collect();
+/// Looks of a live camera take the place of older ones where the featurizer is behind; those of a file wait.
+pub fn spawn(mut gate: Gate, frames: Receiver<Frame>, lane: LaneSender, live: bool) -> io::Result<JoinHandle<()>> {
+    let name: String = format!("gate-{}", gate.camera).chars().take(15).collect();
     thread::Builder::new().name(name).spawn(move || {
         for frame in frames {
             gate.hurry(live && lane.is_behind());
@@ -227,6 +284,12 @@ pub fn spawn(
     })
 }
 
+/// What became of a frame, and whether anything moves in it, be it masked.
+struct Watched {
+    verdict: Verdict,
+    stirs: bool,
+}
+
 enum Verdict {
     Through { method: CaptureMethod, motion: f32, cells: Found },
     Ends(Gated),
@@ -236,174 +299,6 @@ enum Verdict {
 struct Found {
     cells: Vec<Cell>,
     regions: Vec<Region>,
-}
-
-enum Motion {
-    None,
-    Masked,
-    Everywhere,
-    Regions { share: f32, regions: Vec<Region> },
-}
-
-impl Scene {
-    fn new(config: &CameraConfig, size_px: (u32, u32)) -> Scene {
-        let width = config.gate.width_px.min(size_px.0).max(1) as usize;
-        let height = (width as f64 * f64::from(size_px.1) / f64::from(size_px.0)).round().max(1.0) as usize;
-        Scene {
-            size_px,
-            width,
-            height,
-            background: Background::new(width, height),
-            mask: Mask::new(&config.masks, width, height),
-            clock: config.gate.find_clock.then(|| ClockFinder::new(width, height)),
-            whole: Area { x: 0.0, y: 0.0, width: size_px.0.into(), height: size_px.1.into() },
-            lattice: Lattice::new(size_px.0, size_px.1, &config.gate),
-            references: VecDeque::new(),
-            seeded: HashMap::new(),
-            lately: VecDeque::new(),
-            moving: vec![false; width * height],
-        }
-    }
-
-    fn forget(&mut self) {
-        self.background.forget();
-        self.references.clear();
-        self.seeded.clear();
-        self.lately.clear();
-    }
-
-    /// Full-resolution px a px of the analysed picture.
-    fn scale(&self) -> f64 {
-        f64::from(self.size_px.0) / self.width as f64
-    }
-
-    fn motion(&mut self, config: &CameraConfig, luma: &[u8], elapsed: Duration) -> Motion {
-        if let Some(clock) = &mut self.clock {
-            for text in clock.update(luma, elapsed) {
-                tracing::info!(camera = &*config.name, ?text, "found a burnt-in clock, and leaves it out");
-                self.mask.add(&text);
-                self.trim(&text);
-            }
-        }
-        self.background.update(&config.gate, luma, elapsed, &mut self.moving);
-        if !self.background.is_learned() {
-            return Motion::None;
-        }
-        let n_all = self.moving.len();
-        let n_moving = self.moving.iter().filter(|it| **it).count();
-        if n_moving as f32 > config.gate.max_area * n_all as f32 {
-            return Motion::Everywhere;
-        }
-        let min_px = (config.gate.min_area * n_all as f32).ceil().max(2.0) as usize;
-        let n_masked = self.mask.clear(&mut self.moving);
-        let regions = regions::find(&mut self.moving, self.width, self.height, min_px);
-        if !regions.is_empty() {
-            return Motion::Regions { share: n_moving as f32 / n_all as f32, regions };
-        }
-        if n_masked >= min_px { Motion::Masked } else { Motion::None }
-    }
-
-    /// The whole frame is what lies above or below a burnt-in text.
-    fn trim(&mut self, text: &Text) {
-        let scale = self.scale();
-        let bottom = self.whole.y + self.whole.height;
-        if text.top < self.height / 2 {
-            self.whole.y = self.whole.y.max(text.bottom as f64 * scale);
-            self.whole.height = bottom - self.whole.y;
-        } else {
-            self.whole.height = bottom.min(text.top as f64 * scale) - self.whole.y;
-        }
-    }
-
-    /// The cells of the largest regions, without such as show much the same.
-    fn cells(&self, regions: &[Region], max: usize) -> Vec<Cell> {
-        let mut cells: Vec<Cell> = Vec::new();
-        for region in regions {
-            if cells.len() == max {
-                break;
-            }
-            let cell = self.lattice.cell(region, self.scale());
-            if !self.is_shown(&cells, cell) {
-                cells.push(cell);
-            }
-        }
-        cells
-    }
-
-    fn is_shown(&self, cells: &[Cell], cell: Cell) -> bool {
-        let area = self.lattice.area(cell);
-        cells.iter().any(|it| self.lattice.area(*it).iou(&area) >= 0.3)
-    }
-
-    /// Remembers where something moves.
-    fn note(&mut self, cells: &[Cell], now: Duration) {
-        for &cell in cells {
-            self.lately.retain(|it| it.0 != cell);
-            self.lately.push_front((cell, now));
-        }
-        self.lately.truncate(N_LATELY);
-    }
-
-    /// Where something moved not long ago: an animal that has stopped there is looked at further. As many as crops are
-    /// allowed, the latest first, without such as show much the same as `cells`.
-    fn lingering(&self, config: &GateConfig, cells: &[Cell], now: Duration) -> Vec<Cell> {
-        let mut all = cells.to_vec();
-        for (cell, at) in &self.lately {
-            let late = now.saturating_sub(*at).as_secs_f64() > config.linger_secs;
-            if late || all.len() == cells.len() + config.max_crops {
-                break;
-            }
-            if !self.is_shown(&all, *cell) {
-                all.push(*cell);
-            }
-        }
-        all.split_off(cells.len())
-    }
-
-    /// What a cell showed earlier, where it is asked for the first time or that is long ago.
-    fn empty(
-        &mut self,
-        cell: Cell,
-        area: Area,
-        modality: Modality,
-        light: u8,
-        now: Duration,
-        hurries: bool,
-    ) -> Vec<Candidate> {
-        let key = (cell, modality, light);
-        let seeding = self.seeded.get(&key).copied();
-        let lasts = |it: Seeding| SEEDED_FOR[it.times.min(SEEDED_FOR.len()) - 1];
-        if seeding.is_some_and(|it| hurries || now.saturating_sub(it.at) < lasts(it)) {
-            return Vec::new();
-        }
-        let surface = area.width * area.height;
-        let unmoved = |it: &&Reference| {
-            it.modality == modality
-                && it.light.abs_diff(light) <= 1
-                && it.moved.iter().all(|moved| moved.intersection(&area) < 0.05 * surface)
-        };
-        let empty =
-            |it: &Reference| Candidate { view: View::Empty, cell: Some(cell), area, frame: Arc::clone(&it.frame) };
-        let candidates: Vec<Candidate> = self.references.iter().filter(unmoved).map(empty).collect();
-        if candidates.len() >= N_REFERENCES / 2 {
-            let times = seeding.map_or(1, |it| it.times.saturating_add(1));
-            self.seeded.insert(key, Seeding { at: now, times });
-        }
-        candidates
-    }
-
-    fn remember(&mut self, frame: &Arc<Frame>, modality: Modality, light: u8, regions: &[Region]) {
-        let wait = if self.references.len() < N_REFERENCES { FIRST_REFERENCES } else { LATER_REFERENCES };
-        let last = self.references.back().map(|it| it.frame.elapsed);
-        if !self.background.is_learned() || last.is_some_and(|at| frame.elapsed.saturating_sub(at) < wait) {
-            return;
-        }
-        if self.references.len() == N_REFERENCES {
-            self.references.pop_front();
-        }
-        let moved = regions.iter().map(|it| it.area(self.scale())).collect();
-        self.references.push_back(Reference { frame: Arc::clone(frame), modality, light, moved });
-    }
 }
 
 fn modality(colourfulness: f32, last: Modality) -> Modality {

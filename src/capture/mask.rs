@@ -39,6 +39,13 @@ impl Mask {
         }
     }
 
+    /// The same in a grey one.
+    pub fn blacken(&self, image: &mut image::GrayImage) {
+        for (pixel, _) in image.pixels_mut().zip(&self.masked).filter(|(_, masked)| **masked) {
+            *pixel = image::Luma([0]);
+        }
+    }
+
     /// Adds the rows and columns of a burnt-in text.
     pub fn add(&mut self, text: &Text) {
         for y in text.top..text.bottom.min(self.height) {

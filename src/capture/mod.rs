@@ -27,5 +27,7 @@ pub mod lattice;
 pub mod mask;
 pub mod regions;
 
+pub mod tape;
+
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::capture::tape::shelf::Shelf;
 use crate::commands::unless_gone;
 use crate::config::Config;
 use crate::infer::models::Contracts;
@@ -63,7 +64,8 @@ pub fn erase_events(config: &Config, asked: EraseArguments) -> anyhow::Result<bo
             bail!("erase: nothing was erased");
         }
         let ids = doomed.iter().map(|it| it.id);
-        let heads = erase(&eraser, ids, &config.state.dir, &config.teach, &contracts)?;
+        let tapes = Shelf::of(&config.state.dir, &config.tape);
+        let heads = erase(&eraser, ids, &tapes, (&config.state.dir, &config.teach), &contracts)?;
         text = format!("erased for good: {}\n", counted(&doomed, n_unfinished));
         heads.iter().for_each(|it| text += &told(it));
     }

@@ -12,7 +12,7 @@ use crate::config::{CameraConfig, Config};
 use crate::domain::EventUpdate;
 use crate::infer::models::Models;
 use crate::metrics::{CameraState, Metrics};
-use crate::pipeline::{House, Pipeline};
+use crate::pipeline::{Beside, House, Pipeline};
 
 /// Replays files (the cameras' URIs) side by side, to their ends: what `add` made of all updates, and for each file that
 /// could not be read to its end a line that says why. Times count from the epoch, which is each file's beginning.
@@ -30,7 +30,7 @@ pub(super) fn replay<T: Default + Send + 'static>(
     };
     let all = Arc::new(Mutex::new(T::default()));
     let kept = Arc::clone(&all);
-    let pipeline = Pipeline::start(&config, &house, models, Pace::AsFastAsPossible, None, |updates| {
+    let pipeline = Pipeline::start(&config, &house, models, Pace::AsFastAsPossible, Beside::default(), |updates| {
         thread::Builder::new().name("collect".into()).spawn(move || {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             updates.into_iter().for_each(|it| add(&mut kept, it));

@@ -12,6 +12,8 @@ use sd_notify::NotifyState;
 use crate::ask::asker::Asker;
 use crate::ask::fill::Filler;
 use crate::capture::source::Pace;
+use crate::capture::tape::shelf::Shelf;
+use crate::capture::tape::{keeper, recorder};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, PeoplePictures};
 use crate::infer::heads::Heads;
@@ -22,7 +24,9 @@ use crate::observe::publish::Sink;
 use crate::observe::record::spawn_recorder;
 use crate::observe::stdout::Stdout;
 use crate::observe::store::Store;
-use crate::pipeline::{House, Moments, Pipeline};
+use crate::pipeline::{Beside, House, Moments, Pipeline};
+use crate::setup::settings::Settings;
+use crate::setup::trial::Trials;
 use crate::shutdown::{Shutdown, notify};
 use crate::teach::follow::Follower;
 use crate::teach::generations::Generations;
@@ -92,12 +96,22 @@ pub fn run(
     let (drawn_in, drawn) = bounded(moments::WAITING);
     let (ask, quality) = (&config.ask, config.store.jpeg_quality);
     let cap = (ask.still_moments_kept, quality);
+    let settings = Arc::new(Settings::open(dir, &config.cameras)?);
     let keeper =
-        moments::spawn(drawn, store.clone(), &config.cameras, cap, Arc::clone(&metrics)).context("no thread")?;
+        moments::spawn(drawn, store.clone(), settings.followed(), cap, Arc::clone(&metrics)).context("no thread")?;
     // Of these nobody knows whether people are in them.
     let keeps = config.people.pictures != PeoplePictures::Discard;
     let drawn = keeps.then_some(Moments { output: drawn_in, per_day: ask.still_moments_per_day });
-    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, drawn, |updates| {
+    let shelf = Shelf::of(dir, &config.tape);
+    let (taped_in, taped) = bounded(recorder::WAITING);
+    let tape = (keeps && shelf.keeps()).then_some(taped_in);
+    if tape.is_none() {
+        shelf.clear().context("what was recorded could not be removed")?;
+    }
+    let taper = keeper::spawn(taped, shelf.clone(), Arc::clone(&metrics)).context("no thread")?;
+    let trials = Arc::new(Trials::new(shelf, &config.events, tape.is_some()));
+    let beside = Beside { settings: settings.followed(), moments: drawn, tape };
+    let pipeline = Pipeline::start(config, &house, &models, Pace::RealTime, beside, |updates| {
         spawn_recorder(updates, kept, sinks, identity, counters)
     })?;
     say_what_runs(&metrics, &models);
@@ -114,6 +128,8 @@ pub fn run(
         glances: Arc::clone(pipeline.glances()),
         heads,
         contracts,
+        settings,
+        trials: Arc::clone(&trials),
     };
     web::serve(runtime.handle(), listener, config, shown, shutdown.clone())?;
     metrics.ready.set(1);
@@ -129,8 +145,9 @@ pub fn run(
     let _ = (follower.join(), retrainer.join(), shadows.join());
     // Choosing questions may take longer than there is time. It ends with the process: what it writes is whole, or not there.
     drop(asker);
+    trials.end();
     pipeline.drain();
-    let _ = keeper.join();
+    let _ = (keeper.join(), taper.join());
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));
     balance(config, &metrics);

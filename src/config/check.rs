@@ -12,6 +12,7 @@ use super::certificate;
 use super::environment::Environment;
 use super::keys::{self, Key};
 use super::load::Overrides;
+use super::overlay;
 use super::persons;
 use super::shares;
 use super::taxa;
@@ -106,18 +107,9 @@ impl Layers {
             Some(Ok(text)) => text,
             Some(Err(error)) => return Err(vec![Problem::elsewhere(&name, "", format!("cannot be read: {error}"))]),
         };
-        let document = match Document::parse(text.clone()) {
-            Ok(document) => document,
-            Err(error) => {
-                let (line, column) = place(&text, error.span().map_or(0, |it| it.start));
-                // Only the message: the error's own display would repeat the line, which may hold a password.
-                let message = error.message().trim().replace('\n', "; ");
-                let (line, column) = (Some(line), Some(column));
-                return Err(vec![Problem { file: name, line, column, key: String::new(), message }]);
-            }
-        };
+        let file = File::parse(name, text).map_err(|it| vec![it])?;
         let (environment, environment_problems) = environment.layer();
-        Ok(Layers { default, file: File { name, text, document }, environment, environment_problems })
+        Ok(Layers { default, file, environment, environment_problems })
     }
 
     /// All problems of all layers and of the command line.
@@ -127,6 +119,7 @@ impl Layers {
         problems.extend(self.environment_problems.iter().cloned());
         problems.extend(overrides.problems());
         cameras::check(self, overrides, environment, &mut problems);
+        overlay::check(self, overrides, environment, &mut problems);
         persons::check(self, overrides, environment, &mut problems);
         certificate::check(self, environment, &mut problems);
         shares::check(self, &mut problems);
@@ -191,6 +184,20 @@ impl Layers {
 }
 
 impl File {
+    /// Parses a file; gives the problem where its syntax fails.
+    pub(super) fn parse(name: String, text: String) -> Result<File, Problem> {
+        match Document::parse(text.clone()) {
+            Ok(document) => Ok(File { name, text, document }),
+            Err(error) => {
+                let (line, column) = place(&text, error.span().map_or(0, |it| it.start));
+                // Only the message: the error's own display would repeat the line, which may hold a password.
+                let message = error.message().trim().replace('\n', "; ");
+                let (line, column) = (Some(line), Some(column));
+                Err(Problem { file: name, line, column, key: String::new(), message })
+            }
+        }
+    }
+
     /// A problem of this file.
     pub(super) fn problem(&self, at: Option<Range<usize>>, key: &str, message: impl Into<String>) -> Problem {
         let at = at.map(|it| place(&self.text, it.start));

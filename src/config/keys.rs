@@ -111,6 +111,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("jpeg_quality", Kind::Int(1, 100)),
         ],
     ),
+    ("tape", &[key("hours", Kind::Float(0.0, 168.0)), key("max_mb", Kind::Int(0, 1_000_000))]),
     (
         "teach",
         &[

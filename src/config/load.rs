@@ -135,6 +135,7 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         events: section(&mut merged, "events")?,
         people: section(&mut merged, "people")?,
         store: section(&mut merged, "store")?,
+        tape: section(&mut merged, "tape")?,
     };
     config.store.people = config.people.pictures;
     for person in &mut config.web.persons {

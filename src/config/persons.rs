@@ -25,7 +25,7 @@ pub enum Role {
     Label,
     /// Say that somebody else's label is right.
     Verify,
-    /// Choose which head serves.
+    /// Choose which head serves, and set cameras up.
     Administer,
 }
 

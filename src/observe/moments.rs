@@ -1,7 +1,6 @@
 //! The thread that keeps still moments: makes a small picture of each, without what lies under a mask, and stores it. It has
 //! time, at low priority; the gate never waits for it.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,10 +11,9 @@ use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 use uuid::Uuid;
 
+use crate::capture::gate::Followed;
 use crate::capture::gate::draws::Moment;
 use crate::capture::mask::Mask;
-use crate::config::CameraConfig;
-use crate::domain::CameraName;
 use crate::metrics::Metrics;
 use crate::observe::media::{RenderError, jpeg_with};
 use crate::observe::store::{NewMoment, Store};
@@ -27,23 +25,22 @@ const PICTURE_PX: u32 = 640;
 /// Behind everything else that this process does.
 const NICENESS: i32 = 10;
 
-/// Keeps moments until no gate sends any more, `keep` of them at most.
+/// Keeps moments until no gate sends any more, `keep` of them at most, without what `settings` mask at the time.
 pub fn spawn(
     moments: Receiver<Moment>,
     store: Store,
-    cameras: &[CameraConfig],
+    settings: Followed,
     (keep, jpeg_quality): (usize, u8),
     metrics: Arc<Metrics>,
 ) -> io::Result<JoinHandle<()>> {
-    let masks: HashMap<CameraName, Vec<Vec<[f64; 2]>>> =
-        cameras.iter().map(|it| (Arc::clone(&it.name), it.masks.clone())).collect();
     thread::Builder::new().name("moments".into()).spawn(move || {
         if let Err(error) = setpriority_process(Some(gettid()), NICENESS) {
             tracing::debug!(%error, "still moments are kept at the priority of all else");
         }
         let mut resizer = Resizer::new();
         for moment in moments {
-            let masks = masks.get(&moment.frame.camera).map(Vec::as_slice).unwrap_or_default();
+            let settings = settings.get(&moment.frame.camera).map(|it| it.load());
+            let masks = settings.as_ref().map(|it| it.masks.as_slice()).unwrap_or_default();
             let outcome = match of(moment, masks, jpeg_quality, &mut resizer) {
                 Ok(new) => match store.save_moment(&new, keep) {
                     Ok(true) => "kept",
@@ -80,6 +77,8 @@ fn of(moment: Moment, masks: &[Vec<[f64; 2]>], quality: u8, resizer: &mut Resize
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use arc_swap::ArcSwap;
+
     use super::*;
     use crate::config::{PeoplePictures, StoreConfig};
     use crate::domain::Modality;
@@ -98,7 +97,8 @@ mod tests {
         camera.name = "feeder".into();
         camera.masks = vec![vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]];
         let (send, moments) = crossbeam_channel::bounded(WAITING);
-        let thread = spawn(moments, store.clone(), &[camera], (2, 85), Arc::clone(&metrics)).unwrap();
+        let settings = [(Arc::clone(&camera.name), Arc::new(ArcSwap::from_pointee(camera.gate_settings())))];
+        let thread = spawn(moments, store.clone(), settings.into(), (2, 85), Arc::clone(&metrics)).unwrap();
         (0..n).for_each(|_| send.send(moment([200, 180, 160])).unwrap());
         drop(send);
         thread.join().unwrap();

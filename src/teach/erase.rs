@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use crate::capture::tape::shelf::Shelf;
 use crate::config::TeachConfig;
 use crate::infer::models::Contracts;
 use crate::observe::store::{EraseError, Eraser, StoreError};
@@ -106,8 +107,8 @@ pub enum Replaced {
 pub fn erase(
     eraser: &Eraser,
     events: impl IntoIterator<Item = Uuid>,
-    state_dir: &Path,
-    config: &TeachConfig,
+    tapes: &Shelf,
+    (state_dir, config): (&Path, &TeachConfig),
     contracts: &Contracts,
 ) -> Result<Vec<ErasedHeads>, ErasingError> {
     let mut events: BTreeSet<Uuid> = events.into_iter().collect();
@@ -125,6 +126,10 @@ pub fn erase(
         return Ok(Vec::new());
     }
     eraser.begin(&events)?;
+    // Before the rows, which alone say when it was.
+    for (camera, from, to) in eraser.reader().times(&events)? {
+        tapes.erase(&camera, from, to).map_err(|source| ErasingError::Leftover { path: tapes.dir().into(), source })?;
+    }
     eraser.delete(&events)?;
     let named: HashSet<String> = events.iter().map(Uuid::to_string).collect();
     let mut heads = Vec::new();

@@ -8,12 +8,13 @@ use super::login::own_path;
 use super::who::{Role, Who};
 
 /// The pages, as the head of each names them.
-const PAGES: [Link; 5] = [
+const PAGES: [Link; 6] = [
     Link { name: "Live", href: "/" },
     Link { name: "Review", href: "/review" },
     Link { name: "Gallery", href: "/gallery" },
     Link { name: "Progress", href: "/progress" },
     Link { name: "History", href: "/history" },
+    Link { name: "Cameras", href: "/cameras" },
 ];
 
 pub(super) struct Link {
@@ -42,8 +43,12 @@ impl Frame {
 
     /// Those that one may see.
     pub(super) fn pages(&self) -> impl Iterator<Item = &'static Link> + use<> {
-        let may_label = self.may_label;
-        PAGES.iter().filter(move |it| may_label || it.name != "Review")
+        let (may_label, may_administer) = (self.may_label, self.may_administer);
+        PAGES.iter().filter(move |it| match it.name {
+            "Review" => may_label,
+            "Cameras" => may_administer,
+            _ => true,
+        })
     }
 }
 

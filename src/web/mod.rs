@@ -18,6 +18,7 @@ mod refused;
 mod review;
 mod routes;
 mod said;
+mod setup;
 mod slowed;
 mod tls;
 mod who;
@@ -42,6 +43,8 @@ use crate::infer::models::Contracts;
 use crate::metrics::Metrics;
 use crate::observe::glance::Glances;
 use crate::observe::store::Store;
+use crate::setup::settings::Settings;
+use crate::setup::trial::Trials;
 use crate::shutdown::Shutdown;
 
 use persons::Persons;
@@ -83,6 +86,10 @@ pub struct Shown {
     pub heads: Arc<ArcSwap<Heads>>,
     /// The featurizers, and what names mean.
     pub contracts: Contracts,
+    /// What the gates go by.
+    pub settings: Arc<Settings>,
+    /// What other settings would have let through.
+    pub trials: Arc<Trials>,
 }
 
 /// What every answer is made from.
@@ -112,6 +119,10 @@ struct App {
     contracts: Arc<Contracts>,
     /// Names that are offered to who labels.
     names: Arc<[Class]>,
+    /// What the gates go by.
+    settings: Arc<Settings>,
+    /// What other settings would have let through.
+    trials: Arc<Trials>,
 }
 
 impl App {
@@ -135,6 +146,8 @@ impl App {
             heads: shown.heads,
             names: names::known(&shown.contracts).into(),
             contracts: Arc::new(shown.contracts),
+            settings: shown.settings,
+            trials: shown.trials,
         }
     }
 

@@ -12,7 +12,7 @@ use super::refused::Refused;
 use super::who::Role::{self, Administer, Label, Look};
 use super::{
     App, MAX_BODY_BYTES, alive, api, event, gallery, guard, history, learning, login, metrics_text, page, progress,
-    ready, review,
+    ready, review, setup,
 };
 
 /// A path, and who may ask for it by which method.
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(None, "/style.css", page::style),
         get(None, "/live.js", page::script),
         get(None, "/review.js", page::review_script),
+        get(None, "/setup.js", setup::script),
         get(None, "/eyes.svg", page::logo),
         get(None, "/login", login::form),
         post(None, "/login", login::log_in),
@@ -52,11 +53,22 @@ pub(super) fn routes() -> Vec<Route> {
         get(Some(Look), "/history", history::history),
         post(Some(Administer), "/history/promote", history::promote),
         post(Some(Administer), "/history/rollback", history::roll_back),
+        get(Some(Administer), "/cameras", setup::cameras),
+        get(Some(Administer), "/cameras/{name}/setup", setup::setup),
+        post(Some(Administer), "/cameras/{name}/setup/try", setup::try_it),
+        post(Some(Administer), "/cameras/{name}/setup/save", setup::save),
+        post(Some(Administer), "/cameras/{name}/setup/restore", setup::restore),
         get(Some(Look), "/metrics", metrics_text),
         get(Some(Look), "/media/{id}", api::media::media),
         get(Some(Look), "/api/v1/openapi.json", api::openapi),
         get(Some(Look), "/api/v1/cameras", api::cameras::cameras),
         get(Some(Look), "/api/v1/cameras/{name}/picture", api::media::picture),
+        get(Some(Administer), "/api/v1/cameras/{name}/settings", api::setup::settings),
+        post(Some(Administer), "/api/v1/cameras/{name}/settings", api::setup::save),
+        post(Some(Administer), "/api/v1/cameras/{name}/settings/{number}/restore", api::setup::restore),
+        get(Some(Administer), "/api/v1/cameras/{name}/trial", api::setup::trial),
+        post(Some(Administer), "/api/v1/cameras/{name}/trial", api::setup::try_it),
+        get(Some(Administer), "/api/v1/cameras/{name}/tape/{at_ms}", api::setup::picture),
         get(Some(Look), "/api/v1/events", api::events::events),
         get(Some(Look), "/api/v1/events/{id}", api::events::event),
         post(Some(Label), "/api/v1/events/{id}/labels", api::labels::give),

@@ -112,6 +112,7 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     assert_eq!(it.get("/media/{id}", &format!("/media/{}", events[40].media[0])).status, 200);
     assert_eq!(it.get("/media/{id}", &format!("/media/{}", Uuid::nil())).status, 404);
     assert_eq!(it.get("/api/v1/cameras/{name}/picture", "/api/v1/cameras/feeder/picture").status, 404);
+    settings(&mut it);
     assert_eq!(it.get("/api/v1/events", "/api/v1/events?limit=3").json().as_array().unwrap().len(), 3);
     assert_eq!(it.get("/api/v1/events", "/api/v1/events?limit=x").status, 400);
     assert_eq!(it.get("/api/v1/events/{id}", &format!("/api/v1/events/{id}")).status, 200);
@@ -185,10 +186,55 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     let paths = it.document["paths"].as_object().unwrap();
     let all =
         paths.iter().flat_map(|(path, it)| it.as_object().unwrap().keys().map(move |it| (path.clone(), it.clone())));
-    // These need a camera that plays, and heads; `web` and `retrain` have them.
-    let elsewhere = ["/api/v1/cameras/{name}/picture", one, back];
-    let unasked: Vec<_> = all.filter(|op| !it.seen.contains(op) && !elsewhere.contains(&&*op.0)).collect();
+    // These need a camera that plays, and heads; `web`, `setup` and `retrain` have them.
+    let playing = ["picture", "trial", "tape/{at_ms}"].map(|it| format!("/api/v1/cameras/{{name}}/{it}"));
+    let elsewhere = |path: &str| [one, back].contains(&path) || playing.iter().any(|it| it == path);
+    let unasked: Vec<_> = all.filter(|op| !it.seen.contains(op) && !elsewhere(&op.0)).collect();
     assert!(unasked.is_empty(), "{unasked:?}");
+}
+
+/// A camera's settings: saved, gone back from, and refused where they are wrong or of something else.
+fn settings(it: &mut Asker) {
+    let (path, asked) = ("/api/v1/cameras/{name}/settings", "/api/v1/cameras/feeder/settings");
+    let first = it.get(path, asked).json();
+    assert_eq!((&first["number"], &first["settings"]), (&json!(0), &first["configured"]));
+    assert_eq!((&first["recorded"], &first["history"]), (&Value::Null, &json!([])));
+    let mut wanted = first["settings"].clone();
+    wanted["gate"]["sigma"] = json!(4.5);
+    wanted["masks"] = json!([[[0, 0], [0.5, 0], [0.5, 0.25]]]);
+    let body = |settings: &Value, seen: u32| json!({"settings": settings, "seen": seen});
+    let saved = it.ask("POST", path, asked, Some(&body(&wanted, 0)));
+    assert_eq!((saved.status, saved.json()), (201, json!({"number": 1, "tried": false})));
+    assert_eq!(it.ask("POST", path, asked, Some(&body(&wanted, 0))).status, 409, "somebody was quicker");
+    let second = it.get(path, asked).json();
+    assert_eq!(second["history"][0]["changes"], json!(["masks", "gate.sigma"]));
+    assert_eq!(
+        (&second["history"][0]["changed_by"], &second["settings"]["gate"]["sigma"]),
+        (&json!("local"), &json!(4.5))
+    );
+    wanted["gate"]["sigma"] = json!(-1);
+    let wrong = it.ask("POST", path, asked, Some(&body(&wanted, 1)));
+    assert!(
+        wrong.status == 400 && wrong.text().contains("gate.sigma: must be between 0.5 and 100"),
+        "{}",
+        wrong.text()
+    );
+    assert_eq!(it.ask("POST", path, asked, Some(&json!({"settings": {}, "seen": 1}))).status, 400);
+    for other in ["gate", "..%2f..%2fetc", "%2e%2e"] {
+        let asked = format!("/api/v1/cameras/{other}/settings");
+        assert_eq!(it.get(path, &asked).status, 404, "{other}");
+    }
+    let back = "/api/v1/cameras/{name}/settings/{number}/restore";
+    let restore = |number: u32| format!("/api/v1/cameras/feeder/settings/{number}/restore");
+    assert_eq!(it.ask("POST", back, &restore(7), Some(&json!({"seen": 1}))).status, 404);
+    assert_eq!(it.ask("POST", back, &restore(0), Some(&json!({"seen": 1}))).json()["number"], 2);
+    let third = it.get(path, asked).json();
+    assert_eq!((&third["settings"], &third["history"][1]["number"]), (&third["configured"], &json!(1)));
+    let trial = "/api/v1/cameras/{name}/trial";
+    assert_eq!(it.get(trial, "/api/v1/cameras/feeder/trial").status, 404);
+    let nothing = it.ask("POST", trial, "/api/v1/cameras/feeder/trial", Some(&json!({"settings": third["settings"]})));
+    assert!(nothing.status == 409 && nothing.text().contains("nothing is recorded"), "{}", nothing.text());
+    assert_eq!(it.get("/api/v1/cameras/{name}/tape/{at_ms}", "/api/v1/cameras/feeder/tape/1").status, 404);
 }
 
 #[test]

@@ -140,6 +140,8 @@ impl Browser {
             "Escape" => ("", 27),
             "ArrowLeft" => ("", 37),
             "ArrowRight" => ("", 39),
+            "ArrowUp" => ("", 38),
+            "ArrowDown" => ("", 40),
             key => (key, u32::from(key.to_ascii_uppercase().as_bytes()[0])),
         };
         let kind = if text.is_empty() { "rawKeyDown" } else { "keyDown" };
@@ -171,6 +173,24 @@ impl Browser {
         }
     }
 
+    /// Draws with the mouse from one place to another, each in percent of what a selector finds; without a way, it clicks.
+    pub(crate) fn draw(&mut self, selector: &str, way: &[[f64; 2]]) {
+        let found = format!(
+            "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{ block: 'center' }}); \
+             const box = it.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }})()",
+            json!(selector)
+        );
+        let found = self.eval(&found);
+        let of = |nth: usize| found[nth].as_f64().unwrap();
+        let place = |[x, y]: [f64; 2]| (of(0) + x / 100.0 * of(2), of(1) + y / 100.0 * of(3));
+        let steps = [("mousePressed", way[0])].into_iter().chain(way.iter().map(|it| ("mouseMoved", *it)));
+        for (kind, at) in steps.chain([("mouseReleased", way[way.len() - 1])]) {
+            let (x, y) = place(at);
+            let params = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", params);
+        }
+    }
+
     /// Makes its window so wide, in CSS pixels.
     pub(crate) fn resize(&mut self, width: u32, height: u32) {
         let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
@@ -185,6 +205,20 @@ impl Browser {
     pub(crate) fn scheme(&mut self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// What axe-core finds in the page; nothing where it is not here, which is said.
+    pub(crate) fn violations(&mut self) -> String {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/axe_playwright_python/axe.min.js");
+        let Ok(axe) = std::fs::read_to_string(file) else {
+            println!("skipped: no axe-core here; `make setup-tests` fetches it");
+            return String::new();
+        };
+        self.eval(&format!("{axe}; true"));
+        self.text(
+            "axe.run().then((it) => it.violations.map((it) => it.id + ': ' + it.help + '\\n  '
+                + it.nodes.map((it) => it.html + ' ' + it.failureSummary).join('\\n  ')).join('\\n'))",
+        )
     }
 
     /// Takes a picture of the page, down to its end.

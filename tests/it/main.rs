@@ -23,6 +23,7 @@ mod reserve;
 mod retrain;
 mod review;
 mod schema;
+mod setup;
 mod shadow;
 mod tasks;
 mod teach;

@@ -25,8 +25,8 @@ pub fn looks(config: &CameraConfig, frames: Vec<Frame>) -> Vec<Look> {
     let mut read = Vec::new();
     let mut size_px = None;
     for frame in frames {
-        let size = (frame.picture.width(), frame.picture.height());
-        let scene = Scene::new(config, size);
+        let scene = scene(config, &frame);
+        let size = scene.size_px;
         match analysed(&frame, &scene, &mut resizer) {
             // A picture of another size has no place in the median: it goes as it is.
             Ok(seen) => read.push((Arc::new(frame), seen, *size_px.get_or_insert(size) == size)),
@@ -47,7 +47,7 @@ pub fn looks(config: &CameraConfig, frames: Vec<Frame>) -> Vec<Look> {
         .collect();
     let mut looks = Vec::new();
     for (i, (frame, (_, modality, light), _)) in read.iter().enumerate() {
-        let scene = Scene::new(config, (frame.picture.width(), frame.picture.height()));
+        let scene = scene(config, frame);
         let mut candidates =
             vec![Candidate { view: View::Whole, cell: None, area: scene.whole, frame: Arc::clone(frame) }];
         for cell in scene.cells(&moved[i], config.gate.max_crops) {
@@ -62,11 +62,16 @@ pub fn looks(config: &CameraConfig, frames: Vec<Frame>) -> Vec<Look> {
                 frame: Arc::clone(&read[j].0),
             }));
         }
-        let share = moved[i].iter().map(|it| it.n_moving).sum::<usize>() as f32 / scene.moving.len() as f32;
+        let share = moved[i].iter().map(|it| it.n_moving).sum::<usize>() as f32 / scene.n_px() as f32;
         let (frame, method) = (Arc::clone(frame), CaptureMethod::ActivityDetection);
         looks.push(Look { frame, modality: *modality, method, motion: share, light: *light, candidates });
     }
     looks
+}
+
+fn scene(config: &CameraConfig, frame: &Frame) -> Scene {
+    let size_px = (frame.picture.width(), frame.picture.height());
+    Scene::new(&config.name, &config.gate_settings(), size_px, frame.at)
 }
 
 fn analysed(frame: &Frame, scene: &Scene, resizer: &mut Resizer) -> Result<(Vec<u8>, Modality, u8), PictureError> {
@@ -77,7 +82,7 @@ fn analysed(frame: &Frame, scene: &Scene, resizer: &mut Resizer) -> Result<(Vec<
 }
 
 fn differing(config: &CameraConfig, frame: &Frame, luma: &[u8], median: &[u8]) -> Vec<Region> {
-    let scene = Scene::new(config, (frame.picture.width(), frame.picture.height()));
+    let scene = scene(config, frame);
     let least = config.gate.min_luma * LUMA_FACTOR;
     let mut moving: Vec<bool> = luma.iter().zip(median).map(|(a, b)| f32::from(a.abs_diff(*b)) > least).collect();
     let n = moving.iter().filter(|it| **it).count();

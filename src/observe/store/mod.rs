@@ -32,6 +32,7 @@ mod schema;
 mod tally;
 mod tidy;
 mod waiting;
+mod when;
 mod words;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(super) mod generations;
 pub(super) mod labels;
 pub(super) mod media;
 pub(super) mod queue;
+pub(super) mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -55,7 +56,10 @@ pub(super) async fn on_disk<T: Send + 'static>(
 }
 
 /// Does what may block, when it is its turn.
-async fn blocking<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
+pub(super) async fn blocking<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
     let turn = Arc::clone(&app.reads).acquire_owned().await;
     let work = move || {
         // Held until the disk answers, however long ago whoever asked gave up.

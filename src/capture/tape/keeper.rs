@@ -1,0 +1,87 @@
+//! The thread that keeps the tapes of all cameras: encodes what their gates saw, writes it, and lets the oldest go. It has time, at
+//! low priority; no gate waits for it, and a disk that is full costs the tape alone.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use jiff::Timestamp;
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
+use super::shelf::{SEGMENT, Shelf};
+use super::{Taped, segment};
+use crate::domain::CameraName;
+use crate::metrics::Metrics;
+
+/// Behind everything else that this process does.
+const NICENESS: i32 = 10;
+/// What is read meanwhile is at most so old.
+const FLUSH: Duration = Duration::from_secs(2);
+/// After a failure the disk is left alone for a while.
+const REST: Duration = Duration::from_secs(30);
+
+/// A segment that is being written.
+struct Open {
+    file: BufWriter<File>,
+    from: Timestamp,
+    last: Timestamp,
+    flushed: Instant,
+}
+
+/// Keeps what comes until no gate sends any more.
+pub fn spawn(taped: Receiver<Taped>, shelf: Shelf, metrics: Arc<Metrics>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("tape".into()).spawn(move || {
+        if let Err(error) = setpriority_process(Some(gettid()), NICENESS) {
+            tracing::debug!(%error, "tapes are kept at the priority of all else");
+        }
+        let mut open: HashMap<CameraName, Open> = HashMap::new();
+        let mut rests_until: Option<Instant> = None;
+        for frame in taped {
+            if rests_until.is_some_and(|it| Instant::now() < it) {
+                metrics.tape.frames.with_label_values(&["failed"]).inc();
+                continue;
+            }
+            match keep(&frame, &shelf, &mut open, &metrics) {
+                Ok(()) => metrics.tape.frames.with_label_values(&["kept"]).inc(),
+                Err(error) => {
+                    tracing::warn!(camera = &*frame.camera, %error, "the tape could not be written; it rests for a while");
+                    open.clear();
+                    rests_until = Some(Instant::now() + REST);
+                    metrics.tape.frames.with_label_values(&["failed"]).inc();
+                }
+            }
+        }
+    })
+}
+
+fn keep(frame: &Taped, shelf: &Shelf, open: &mut HashMap<CameraName, Open>, metrics: &Metrics) -> io::Result<()> {
+    let goes_on =
+        open.get(&frame.camera).is_some_and(|it| frame.at >= it.last && frame.at.duration_since(it.from) < SEGMENT);
+    if !goes_on {
+        if let Some(mut full) = open.remove(&frame.camera) {
+            full.file.flush()?;
+        }
+        let bytes = shelf.prune(&frame.camera, frame.at)?;
+        metrics.tape.bytes.with_label_values(&[&*frame.camera]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let mut file = BufWriter::new(shelf.create(&frame.camera, frame.at)?);
+        segment::begin(&mut file)?;
+        let begun = Open { file, from: frame.at, last: frame.at, flushed: Instant::now() };
+        open.insert(Arc::clone(&frame.camera), begun);
+    }
+    let Some(it) = open.get_mut(&frame.camera) else { return Ok(()) };
+    segment::append(&mut it.file, frame)?;
+    it.last = frame.at;
+    if it.flushed.elapsed() >= FLUSH {
+        it.file.flush()?;
+        it.flushed = Instant::now();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
