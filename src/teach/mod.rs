@@ -26,6 +26,7 @@ pub mod held_out;
 pub mod judge;
 
 pub mod against;
+pub mod learning;
 pub mod report;
 pub mod score;
 

@@ -7,6 +7,7 @@ mod frame;
 mod gallery;
 mod guard;
 mod history;
+mod learning;
 mod login;
 mod names;
 mod page;
