@@ -15,6 +15,7 @@ mod http;
 mod labels;
 mod life_cycle;
 mod load;
+mod million;
 mod people;
 mod reserve;
 mod retrain;
