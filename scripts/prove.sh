@@ -24,7 +24,7 @@ demo() { target/release/eyeshine --state-dir "$work/state-$1" demo --calm --for 
   printf '\n## The same scenes with wind and no animal, %s minutes, three cameras\n\n```text\n' "$minutes"
   demo 4 --empty
   echo '```'
-  printf '\n## 24 busy cameras for a minute, retraining beside four, and kills\n\n```text\n'
+  printf '\n## 24 busy cameras for a minute, retraining beside four, kills, and a million events\n\n```text\n'
   EYESHINE_PROVE=1 cargo test --release --locked --quiet -- --nocapture prove 2>&1 | grep '^prove: '
   echo '```'
 } | tee "$work/proofs.md"

@@ -210,4 +210,4 @@ fn check(taught: &Taught) -> Result<(), FitError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,6 +9,7 @@
 //! heads/<task>/highest               the highest number that was deleted: none is given twice
 //! heads/<task>/trained.json          the labels that the last training saw
 //! heads/<task>/rolled-back-<number>.json   that it proved worse than the one before, and in what
+//! heads/<task>/learning-<number>.json   what more labels would bring, as far as its training could say
 //! heads/<task>/<number>/head.json    what it is, how it was made, and what the judge said of it
 //! heads/<task>/<number>/head.safetensors   its numbers; head.json holds their hash
 //! ```
@@ -36,6 +37,7 @@ pub mod carry;
 mod disk;
 mod followed;
 mod kept;
+mod learning;
 mod listed;
 mod named;
 mod served;

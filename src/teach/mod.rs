@@ -27,6 +27,7 @@ pub mod judge;
 
 pub mod against;
 pub mod bounds;
+pub mod learning;
 pub mod report;
 pub mod score;
 

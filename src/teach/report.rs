@@ -25,7 +25,7 @@ use super::contest::is_infrared;
 use super::fit::{FitError, cross_validated};
 use super::recipe::{Choice, Recipe};
 use super::taught::Taught;
-use curve::{Curve, curve};
+use curve::{Curve, Pace, curve};
 use elsewhere::{Elsewhere, other_cameras, other_light};
 use figures::{Asked, Figure, difference, figure};
 use gather::Gathered;
@@ -191,7 +191,7 @@ fn of_light(mut seen: Vec<Taught>, sights: &[Sight]) -> Result<(OfLight, Option<
     let of_sights: Vec<OfSight> = sights.iter().enumerate().map(of_sight).collect();
     let recipe = choices[0].recipe;
     let other_cameras = other_cameras(&taught, &recipe, &rights[0])?;
-    let curve = curve(&taught)?;
+    let curve = curve(&taught, &Pace::WHOLE)?;
     verdict.advice = advice(&verdict, &case(&taught, &rights[0], &of_sights, other_cameras.as_ref(), curve.as_ref()));
     let most = n_events.iter().max().copied().unwrap_or(0);
     let said = Said {

@@ -22,6 +22,7 @@ use super::generations::{
     FORMAT, GenerationError, Generations, HeldOut, MIGRATION, Manifest, RolledBack, SecondPart, TaughtClass, Weights,
 };
 use super::judge::{Decision, Verdict};
+use super::learning::Learning;
 use super::recipe::loss;
 use super::taught::Taught;
 use super::trial::relapse;
@@ -192,6 +193,7 @@ fn train_on(
     if keep == Keep::Nothing {
         return Ok(Trained { verdict, manifest: Some(manifest), serving, shadow: false, rolled_back });
     }
+    let (recipe, out_of_fold) = (fitted.alone.choice.recipe, fitted.out_of_fold());
     let second = fitted.both.map(|it| it.learned);
     let weights = Weights { first: fitted.alone.learned, second };
     // The verdict is about another head than that which serves now.
@@ -212,6 +214,8 @@ fn train_on(
         }
     }
     generations.prune(config.keep_generations)?;
+    // Nobody waits for this: the head is where it belongs already.
+    generations.set_learning(manifest.generation.number, &Learning::of(&taught, recipe, &out_of_fold))?;
     Ok(Trained { verdict, manifest: Some(manifest), serving, shadow, rolled_back })
 }
 

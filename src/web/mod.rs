@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod event;
 mod frame;
+mod gains;
 mod gallery;
 mod guard;
 mod history;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use super::api::on_disk;
 use super::frame::{Frame, in_query, not_done, page};
+use super::gains::LearningView;
 use super::history::{Asked, Line, lines};
 use super::plot::{Bar, Point, bars, points, wilson};
 use super::said;
@@ -42,6 +43,7 @@ struct ProgressPage {
     tasks: Vec<String>,
     serving: String,
     held_out: Option<String>,
+    learning: Option<LearningView>,
     estimates: Vec<String>,
     species: Option<String>,
     enough: u64,
@@ -76,13 +78,25 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     let read = move || {
         let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current)?)));
         let since = Timestamp::now().checked_sub(SEASON).unwrap_or(Timestamp::MIN);
+        let learning = generations.learning();
         let season = season(&store, &of, since)?;
-        Ok((store.classes_labelled(&of)?, store.people_labelling(&of)?, store.classes_seen(&of)?, heads, season))
+        Ok((
+            store.classes_labelled(&of)?,
+            store.people_labelling(&of)?,
+            store.classes_seen(&of)?,
+            heads,
+            learning,
+            season,
+        ))
     };
-    let (labelled, people, seen, heads, season) = on_disk(app, read).await?;
+    let (labelled, people, seen, heads, learning, season) = on_disk(app, read).await?;
     let (current, generations) = heads.unwrap_or_else(|error| {
         tracing::error!(%error, "web: the generations could not be read");
         (0, Vec::new())
+    });
+    let learning = learning.unwrap_or_else(|error| {
+        tracing::error!(%error, "web: what more labels would bring could not be read");
+        None
     });
     Ok(page(&ProgressPage {
         frame: Frame::new("Progress", who),
@@ -90,6 +104,7 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
         task,
         serving: if current == 0 { "the starter head serves".into() } else { format!("generation {current} serves") },
         held_out: held_out(&generations),
+        learning: learning.map(|(number, it)| LearningView::of(number, &it)),
         estimates: estimates(&season),
         species: (!labelled.is_empty()).then(|| bars("Labelled events by species", &species(&labelled))),
         enough: ENOUGH,

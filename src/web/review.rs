@@ -265,7 +265,7 @@ async fn cards(app: &App, who: &Who, asked: &Asked, n: usize) -> Result<Made, Re
     let names: Arc<[Offered]> = offered.into();
     let (of, name, lease_secs) = (task.clone(), who.name.clone(), app.lease_secs);
     let (id, media) = (asked.question, asked.media);
-    let maker = Maker { app: app.clone(), names, media, sees_people: who.sees_people() };
+    let maker = Maker { app: app.clone(), names, media };
     let (cards, state) = on_disk(app, move || {
         let store = &maker.app.store;
         let mut questions = store.lease(&of, &name, n, lease_secs)?;
@@ -286,7 +286,6 @@ struct Maker {
     app: App,
     names: Arc<[Offered]>,
     media: Option<Uuid>,
-    sees_people: bool,
 }
 
 impl Maker {
@@ -331,17 +330,14 @@ impl Maker {
         card.time = Moment::of(event.start, &stored.time_zone, now);
         card.infrared = event.modality == Modality::Infrared;
         (card.camera, card.place) = (event.camera.to_string(), stored.place.clone());
-        if event.people && store.hides_people() && !self.sees_people {
-            card.nothing = "People may be in it: not shown";
-        } else {
-            let frames = store.frames(event.id)?;
-            let first = self.media.filter(|it| frames.iter().any(|frame| frame.has(*it))).or(question.media);
-            let shown = shown(&frames, first.or(event.media.first().copied()));
-            card.frames = frame_links(&frames, shown, &stored, now);
-            card.answer.frame = shown.map(|it| it.to_string()).unwrap_or_default();
-            let alt = format!("{}, {}", event.camera, card.time.short);
-            card.picture = shown.map(|it| Shown { src: format!("/media/{it}"), alt });
-        }
+        // People may be in it: whoever is here may label, and is asked just that.
+        let frames = store.frames(event.id)?;
+        let first = self.media.filter(|it| frames.iter().any(|frame| frame.has(*it))).or(question.media);
+        let shown = shown(&frames, first.or(event.media.first().copied()));
+        card.frames = frame_links(&frames, shown, &stored, now);
+        card.answer.frame = shown.map(|it| it.to_string()).unwrap_or_default();
+        let alt = format!("{}, {}", event.camera, card.time.short);
+        card.picture = shown.map(|it| Shown { src: format!("/media/{it}"), alt });
         if !question.blind {
             card.guesses = self.guesses(&stored, &question.task)?;
             card.hint = hint(&stored, &question.task);

@@ -56,7 +56,7 @@ impl Who {
     }
 
     /// Whether pictures that people may be in are shown to them, where the config hides those: only where it is known that it
-    /// is somebody who labels, which on an open loopback it is not.
+    /// is somebody who labels, which on an open loopback it is not. What a question is open about all see who may label.
     pub(super) fn sees_people(&self) -> bool {
         self.by != By::Loopback && self.may(Role::Label)
     }

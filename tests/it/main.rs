@@ -17,6 +17,7 @@ mod labels;
 mod latencies;
 mod life_cycle;
 mod load;
+mod million;
 mod newcomer;
 mod people;
 mod reserve;

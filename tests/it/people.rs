@@ -65,7 +65,7 @@ fn pictures(dir: &Path) -> BTreeSet<String> {
 fn config(site: &Site, name: &str, pictures: &str) -> PathBuf {
     let file = site.path(name);
     let text = format!(
-        "[teach]\nmin_new_labels = 0\nretrain_hours = 0\n[people]\npictures = \"{pictures}\"\nprobability = 0.5\n"
+        "[teach]\nmin_new_labels = 0\nretrain_hours = 0\n[ask]\nquestions_per_day = 0\n[people]\npictures = \"{pictures}\"\nprobability = 0.5\n"
     );
     fs::write(&file, text).unwrap();
     file

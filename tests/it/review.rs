@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::browser::Browser;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, eyeshine, output};
 use crate::http::get;
 
 /// What came by, in turn; the starter head took each for the next.
@@ -36,7 +36,7 @@ const CAMERA: &str = "[[camera]]\nname = \"feeder\"\nuri = \"rtsp://127.0.0.1:9/
                       time_zone = \"Asia/Tokyo\"\n";
 const N_QUESTIONS: usize = 30;
 /// Every page, less pictures.
-const MAX_PAGE_BYTES: usize = 300_000;
+pub(crate) const MAX_PAGE_BYTES: usize = 300_000;
 
 /// A daemon on a folder in which `n` events are asked about, and the truth about each.
 struct Site {
@@ -183,7 +183,7 @@ pub(crate) fn answer(browser: &mut Browser, class: &str) {
 }
 
 /// Waits for the question after that one, or for the last word.
-fn next(browser: &mut Browser, question: &str) {
+pub(crate) fn next(browser: &mut Browser, question: &str) {
     let there = format!(
         "(document.querySelector('.card')?.dataset.question || (document.getElementById('none') ? '' : '{question}'))
              !== '{question}'"
@@ -196,7 +196,7 @@ pub(crate) fn saved(browser: &mut Browser) {
 }
 
 /// From a key to the picture that it led to, decoded; ms.
-const TIMED: &str = "window.took = [];
+pub(crate) const TIMED: &str = "window.took = [];
     addEventListener('keydown', (event) => { if (event.key.length === 1 || event.key === 'Enter') window.pressed = event.timeStamp; }, true);
     new MutationObserver(async () => {
         const [big, from] = [document.querySelector('#big'), window.pressed];
@@ -269,6 +269,14 @@ fn frames_scope_and_the_switch_of_the_keys_work_by_the_keyboard() {
     assert!(other != first && other != whole);
     browser.press("ArrowLeft");
     assert_eq!(browser.text(big), whole);
+    // The same by buttons, which say what is shown.
+    let pressed =
+        "[...document.querySelectorAll('.views button')].map((it) => it.textContent + ' ' + it.ariaPressed).join()";
+    assert_eq!(browser.text(pressed), "crop false,whole picture true");
+    browser.click(".views [data-view=crop]");
+    assert_eq!((browser.text(big), browser.text(pressed)), (first.clone(), "crop true,whole picture false".to_owned()));
+    browser.press("c");
+    assert_eq!((browser.text(big), browser.text(pressed)), (whole, "crop false,whole picture true".to_owned()));
     let (question, event) = shown(&mut browser);
     browser.wait("the next question to be there", "cards.length > 1");
     browser.press_shifted("ArrowRight");
@@ -339,6 +347,12 @@ fn without_scripts_forms_do_the_same() {
     let url = site.url("/review");
     browser.go(&url);
     let (question, first) = shown(&mut browser);
+    let big = "document.getElementById('big').getAttribute('src')";
+    let crop = browser.text(big);
+    browser.click(".views [data-view=whole]");
+    browser.wait("the whole picture", &format!("{big} !== '{crop}'"));
+    let pressed = "document.querySelector('.views [aria-pressed=true]').textContent";
+    assert_eq!((browser.text(pressed), shown(&mut browser).0), ("whole picture".to_owned(), question.clone()));
     browser.click("#classes [value=blank]");
     next(&mut browser, &question);
     assert_eq!(site.said()[&first], "blank");
@@ -380,6 +394,26 @@ fn without_scripts_forms_do_the_same() {
         "document.querySelector('.none') !== null || document.querySelectorAll('.event').length === 0",
     );
     assert_eq!(site.said().values().filter(|it| *it == "roe deer").count() as u64, n);
+}
+
+#[test]
+fn where_nobody_logs_in_people_are_shown_to_whoever_is_asked_about_them_and_no_longer() {
+    let site = Site::new(2);
+    let db = rusqlite::Connection::open(site.state().join("eyeshine.db")).unwrap();
+    db.execute("UPDATE events SET people = 1", []).unwrap();
+    let (event, other) = (*site.truth.keys().next().unwrap(), *site.truth.keys().last().unwrap());
+    db.execute("UPDATE questions SET state = 'expired' WHERE event = ?1", [other.as_bytes()]).unwrap();
+    let picture = |event: Uuid| Store::reader(site.state()).best_picture(event).unwrap().unwrap();
+    let status = |event: Uuid| get(&site.daemon.url, &format!("/media/{}", picture(event))).status;
+    assert_eq!((status(event), status(other)), (200, 403));
+    let page = |path: &str| get(&site.daemon.url, path).text();
+    assert!(page("/review").contains(&format!("/media/{}", picture(event))));
+    for path in ["/".to_owned(), "/gallery".into(), format!("/events/{event}")] {
+        assert!(!page(&path).contains("/media/"), "{path}");
+    }
+    // Once it is answered nothing is asked any more.
+    let said = output(eyeshine(site.state()).args(["label", "set", &event.to_string(), "human"]));
+    assert_eq!((said.0, status(event)), (0, 403), "{}", said.2);
 }
 
 #[test]

@@ -65,6 +65,10 @@ fn each_may_what_their_role_may_and_whoever_looks_is_told_neither_people_nor_pla
     let db = Connection::open(site.state.path().join("eyeshine.db")).unwrap();
     let (fox, with_people, unknown) = (&site.events[3], &site.events[40], &site.events[44]);
     db.execute("UPDATE events SET people = 1 WHERE id = ?1", [with_people.id.as_bytes()]).unwrap();
+    // That a question is open about it lets those see it who may answer, and nobody else.
+    let sql = "INSERT INTO questions (id, task, position, why, reason, blind, event, asked_us, state)
+               VALUES (?1, 'species', 1, 'unsure', 'unsure', 0, ?1, 1, 'open')";
+    db.execute(sql, [with_people.id.as_bytes()]).unwrap();
     db.execute("UPDATE observations SET hint = NULL WHERE event = ?1", [unknown.id.as_bytes()]).unwrap();
     drop(db);
     let (fox, unknown) = (fox.id.to_string(), unknown.id.to_string());

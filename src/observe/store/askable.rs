@@ -167,8 +167,8 @@ impl Reader {
 fn is_covered(db: &Connection, camera: &str, at: Timestamp) -> rusqlite::Result<bool> {
     let earliest = at.checked_sub(LONGEST_EVENT).unwrap_or(Timestamp::MIN);
     let latest = at.checked_add(SignedDuration::from_mins(10)).unwrap_or(Timestamp::MAX);
-    let sql = "SELECT 1 FROM events WHERE blank = 0 AND id >= ?1 AND id <= ?2 AND camera = ?3 AND start_us <= ?4
-                   AND end_us >= ?4 LIMIT 1";
+    let sql = "SELECT 1 FROM events INDEXED BY events_camera WHERE blank = 0 AND id >= ?1 AND id <= ?2 AND camera = ?3
+                   AND start_us <= ?4 AND end_us >= ?4 LIMIT 1";
     let (first, last) = (words::first_of(earliest), words::first_of(latest));
     let values = params![first.as_bytes(), last.as_bytes(), camera, at.as_microsecond()];
     db.prepare_cached(sql)?.exists(values)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::{Reader, StoreError, StoredEvent, read, words};
@@ -26,6 +26,13 @@ const CALLED: &str = "(EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id
     OR EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
         WHERE a.event = e.id AND a.withdrawn_us IS NULL AND l.class IN (SELECT value FROM json_each(?2))))";
 
+/// Whether an event `e` is called `?3` now.
+const CALLED_NOW: &str = "EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.current = 1
+    AND coalesce(o.class, o.type) = ?3)";
+
+/// So many events are as good as any greater number: no more are counted.
+const MANY: i64 = 100_000;
+
 impl Reader {
     /// The latest events of live cameras that somebody looks for, the latest first; with `before`, those that opened before
     /// that one. Blank ones are among them only where people, or blank ones, are asked for.
@@ -39,23 +46,35 @@ impl Reader {
             Some(false) => only += " AND coalesce(e.people_said, e.people) = 0",
             None => {}
         }
-        if wanted.class.is_some() {
-            only += " AND EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.current = 1
-                          AND coalesce(o.class, o.type) = ?3)";
-        }
         if wanted.camera.is_some() {
             only += " AND e.camera = ?4";
         }
         if !wanted.not_of.is_empty() {
             only += &format!(" AND NOT {CALLED}");
         }
-        // Each number stands there, whatever is asked for.
-        let sql = format!(
-            "SELECT e.id FROM events e WHERE {only} AND (?2 IS NULL OR 1) AND (?3 IS NULL OR 1) AND (?4 IS NULL OR 1)
-             ORDER BY e.id DESC LIMIT ?5"
-        );
         let (not_of, before) = (array(&wanted.not_of), before.unwrap_or(Uuid::max()));
         self.read(|db| {
+            let lead = lead(db, wanted, before)?;
+            let (events, order) = match lead {
+                Some(Lead::Class) => (
+                    "observations l INDEXED BY observations_called CROSS JOIN events e ON e.id = l.event
+                    AND l.current = 1 AND coalesce(l.class, l.type) = ?3 AND l.event < ?1",
+                    "l.event",
+                ),
+                Some(Lead::Camera) => ("events e INDEXED BY events_camera", "e.id"),
+                Some(Lead::People) => ("events e INDEXED BY events_people", "e.id"),
+                None => ("events e", "e.id"),
+            };
+            let called = match &wanted.class {
+                Some(_) if lead != Some(Lead::Class) => CALLED_NOW,
+                _ => "1",
+            };
+            // Each number stands there, whatever is asked for. An event may be called so by heads of two tasks.
+            let sql = format!(
+                "SELECT DISTINCT {order} FROM {events}
+                 WHERE {only} AND {called} AND (?2 IS NULL OR 1) AND (?3 IS NULL OR 1) AND (?4 IS NULL OR 1)
+                 ORDER BY {order} DESC LIMIT ?5"
+            );
             let values = params![before.as_bytes(), not_of, wanted.class, wanted.camera, words::count(limit as u64)];
             let ids = db
                 .prepare_cached(&sql)?
@@ -79,6 +98,39 @@ impl Reader {
             Ok(found)
         })
     }
+}
+
+/// What leads to the events: of all that is asked for what the fewest have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    Class,
+    Camera,
+    People,
+}
+
+/// SQLite knows no numbers that would tell it, so they are counted, as far as that is quick. None where nothing leads.
+fn lead(db: &Connection, wanted: &Wanted, before: Uuid) -> rusqlite::Result<Option<Lead>> {
+    let class = "SELECT 1 FROM observations WHERE current = 1 AND coalesce(class, type) = ?2 AND event < ?1";
+    let camera = "SELECT 1 FROM events WHERE camera = ?2 AND id < ?1";
+    let people = "SELECT 1 FROM events WHERE coalesce(people_said, people) = 1 AND id < ?1 AND ?2 IS NULL";
+    let leads = [
+        wanted.class.as_ref().map(|it| (Lead::Class, class, Some(it))),
+        (wanted.people == Some(true)).then_some((Lead::People, people, None)),
+        wanted.camera.as_ref().map(|it| (Lead::Camera, camera, Some(it))),
+    ];
+    let leads: Vec<_> = leads.into_iter().flatten().collect();
+    if let [only] = &*leads {
+        return Ok(Some(only.0));
+    }
+    let mut fewest: Option<(i64, Lead)> = None;
+    for (lead, sql, of) in leads {
+        let mut count = db.prepare_cached(&format!("SELECT count(*) FROM ({sql} LIMIT {MANY})"))?;
+        let n = count.query_row(params![before.as_bytes(), of], |row| row.get(0))?;
+        if fewest.is_none_or(|it| n < it.0) {
+            fewest = Some((n, lead));
+        }
+    }
+    Ok(fewest.map(|it| it.1))
 }
 
 fn array(texts: &[String]) -> String {

@@ -95,7 +95,7 @@ struct Row {
 fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>), most: usize) -> rusqlite::Result<Taught> {
     let sql = "SELECT e.id, e.camera, e.start_us, e.time_known, d.time_zone
                FROM events e JOIN deployments d ON d.id = e.deployment
-               WHERE EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.task = ?1 AND a.withdrawn_us IS NULL)
+               WHERE e.id IN (SELECT event FROM answers WHERE task = ?1 AND withdrawn_us IS NULL)
                ORDER BY e.id DESC LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params![task, words::count(most as u64)], |row| {
@@ -191,8 +191,8 @@ fn group(row: &Row) -> String {
 
 fn labelled(db: &Connection) -> rusqlite::Result<Vec<Labelled>> {
     let sql = "SELECT m.file, e.camera, m.captured_us, e.id FROM media m JOIN events e ON e.id = m.event
-               WHERE m.file IS NOT NULL AND m.view = 'whole' AND EXISTS
-                   (SELECT 1 FROM answers a WHERE a.event = e.id AND a.withdrawn_us IS NULL)
+               WHERE m.file IS NOT NULL AND m.view = 'whole'
+                   AND e.id IN (SELECT event FROM answers WHERE withdrawn_us IS NULL)
                ORDER BY m.captured_us, m.id";
     let tasks = "SELECT DISTINCT task FROM answers WHERE event = ?1 AND withdrawn_us IS NULL ORDER BY task";
     let mut statement = db.prepare_cached(sql)?;

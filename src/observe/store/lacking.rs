@@ -180,7 +180,7 @@ fn lacking(
 
 fn lost_labels(db: &Connection, featurizer: &str) -> rusqlite::Result<Vec<LostLabels>> {
     let sql = "SELECT e.id, e.camera, e.start_us FROM events e
-               WHERE EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.withdrawn_us IS NULL)
+               WHERE e.id IN (SELECT event FROM answers WHERE withdrawn_us IS NULL)
                    AND NOT EXISTS (SELECT 1 FROM media m WHERE m.event = e.id AND (m.file IS NOT NULL
                        OR EXISTS (SELECT 1 FROM embeddings v WHERE v.media = m.id AND v.featurizer = ?1)))
                ORDER BY e.start_us, e.id";

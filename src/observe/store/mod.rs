@@ -150,6 +150,11 @@ struct Writer {
     deployments: HashMap<CameraName, String>,
     /// Whether the log may still hold what was discarded.
     log_holds_people: bool,
+    /// What the database was like (`data_version`) when no marked event had anything left that was to be discarded.
+    discarded_at: Option<i64>,
+    /// Pictures before this time (µs), and vectors before this one, are of labelled events alone: who looks for the oldest that
+    /// may go need not pass them by again each time.
+    labelled_until: (i64, Uuid),
 }
 
 impl Store {
@@ -298,6 +303,7 @@ impl Writer {
             if shared.config.people == PeoplePictures::Discard {
                 // What is deleted is overwritten, wherever it stood.
                 db.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))
+                    .and_then(|()| people::watch(&db))
                     .map_err(|error| StoreError::sqlite(&path, &error))?;
             }
             if shared.lock.is_some() {

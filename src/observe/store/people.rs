@@ -59,13 +59,24 @@ impl Store {
         })
     }
 
+    /// Whether a question is open about the event that a picture is of.
+    pub fn is_asked_about(&self, media: Uuid) -> Result<bool, StoreError> {
+        self.read(|db| {
+            let sql =
+                "SELECT 1 FROM media m JOIN questions q ON q.event = m.event WHERE m.id = ?1 AND q.state = 'open'";
+            db.prepare_cached(sql)?.exists([media.as_bytes()])
+        })
+    }
+
     /// The cameras at which an event goes on that people may be in, where the config hides those.
     pub fn cameras_with_people(&self) -> Result<HashSet<String>, StoreError> {
         if !self.hides_people() {
             return Ok(HashSet::new());
         }
         self.read(|db| {
-            let sql = "SELECT camera FROM events WHERE state = 'open' AND coalesce(people_said, people) = 1";
+            // Few are open; SQLite would rather look through all that were ever marked.
+            let sql = "SELECT camera FROM events INDEXED BY events_open
+                       WHERE state = 'open' AND coalesce(people_said, people) = 1";
             db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
         })
     }
@@ -83,12 +94,17 @@ pub(super) fn is_marked(db: &Connection, event: &Event) -> rusqlite::Result<bool
 /// Where the config discards them: deletes every picture and vector of marked events, the imported ones aside, which somebody
 /// chose to teach with. What was deleted is overwritten in the database (`secure_delete`), in its log, which is cut, and in
 /// copies that an update of the schema left.
+///
+/// Of a million events many are marked, and have long nothing left: all are looked through once, and again after another program has
+/// written; else those alone that this connection has marked or added to since.
 pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreError> {
     if shared.config.people != PeoplePictures::Discard {
         return Ok(());
     }
     let path = shared.database();
     let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+    let version: i64 = writer.db().pragma_query_value(None, "data_version", |row| row.get(0)).map_err(failed)?;
+    let among = if writer.discarded_at == Some(version) { Among::Touched } else { Among::All };
     if super::moments::discard(shared, writer)? {
         writer.log_holds_people = true;
         for copy in copies::copies(&shared.dir)? {
@@ -98,7 +114,7 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
         tracing::info!("still moments were discarded: nobody knows whether people are in them");
     }
     loop {
-        let events = marked_with_media(writer.db()).map_err(failed)?;
+        let events = marked_with_media(writer.db(), among).map_err(failed)?;
         if events.is_empty() {
             break;
         }
@@ -139,12 +155,44 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
         // A reader may still need it: then at the next save.
         writer.log_holds_people = erase::cut_log_once(writer.db()).map_err(failed)?;
     }
+    writer.db().execute("DELETE FROM temp.touched", []).map_err(failed)?;
+    writer.discarded_at = Some(version);
     Ok(())
 }
 
-fn marked_with_media(db: &Connection) -> rusqlite::Result<Vec<Uuid>> {
+/// Has a connection remember the marked events that it marks, or adds to; [`discard`] looks at those.
+pub(super) fn watch(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "PRAGMA temp_store = MEMORY;
+         CREATE TEMP TABLE touched (event BLOB PRIMARY KEY) WITHOUT ROWID;
+         CREATE TEMP TRIGGER touched_new AFTER INSERT ON main.events WHEN coalesce(NEW.people_said, NEW.people) = 1 BEGIN
+             INSERT OR IGNORE INTO touched VALUES (NEW.id);
+         END;
+         CREATE TEMP TRIGGER touched_marked AFTER UPDATE OF people, people_said ON main.events
+         WHEN coalesce(NEW.people_said, NEW.people) = 1 BEGIN
+             INSERT OR IGNORE INTO touched VALUES (NEW.id);
+         END;
+         CREATE TEMP TRIGGER touched_media AFTER INSERT ON main.media BEGIN
+             INSERT OR IGNORE INTO touched VALUES (NEW.event);
+         END;",
+    )
+}
+
+/// Where marked events are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    All,
+    /// Those that this connection has marked or added to.
+    Touched,
+}
+
+fn marked_with_media(db: &Connection, among: Among) -> rusqlite::Result<Vec<Uuid>> {
+    let which = match among {
+        Among::All => "1",
+        Among::Touched => "e.id IN (SELECT event FROM temp.touched)",
+    };
     let sql = format!(
-        "SELECT e.id FROM events e WHERE coalesce(e.people_said, e.people) = 1 AND e.imported_as IS NULL
+        "SELECT e.id FROM events e WHERE {which} AND coalesce(e.people_said, e.people) = 1 AND e.imported_as IS NULL
              AND EXISTS (SELECT 1 FROM media m WHERE m.event = e.id) LIMIT {BATCH}"
     );
     db.prepare_cached(&sql)?.query_map([], |row| words::uuid(row, 0))?.collect()

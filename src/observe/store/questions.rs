@@ -309,7 +309,8 @@ impl Reader {
         self.read(|db| {
             let sql = "SELECT coalesce(sum(events), 0) FROM fillings f WHERE task = ?1 AND filled_us >= ?2
                            AND EXISTS (SELECT 1 FROM questions q
-                                       WHERE q.task = f.task AND q.asked_us = f.filled_us AND q.moment IS NOT NULL)";
+                                       WHERE q.task = f.task AND q.asked_us = f.filled_us AND q.moment IS NOT NULL
+                                           AND q.probability IS NOT NULL)";
             let n = |row: &Row<'_>| row.get::<_, i64>(0);
             let n = db.prepare_cached(sql)?.query_row(params![task, since.as_microsecond()], n)?;
             Ok(u64::try_from(n).unwrap_or_default())

@@ -42,15 +42,23 @@ impl Reader {
     /// What was ever said, of an event and by a person where these are given, in the order of events and then of time.
     pub fn recorded(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<Vec<Recorded>, StoreError> {
         self.read(|db| {
-            let sql = "SELECT a.event, a.captured_us, a.task,
+            // One condition or the other, not both as one, so that each has its index.
+            let only = match (labeller, event) {
+                (None, None) => "?1 IS NULL AND ?2 IS NULL",
+                (Some(_), None) => "a.labeller = ?1 AND ?2 IS NULL",
+                (None, Some(_)) => "?1 IS NULL AND a.event = ?2",
+                (Some(_), Some(_)) => "a.labeller = ?1 AND a.event = ?2",
+            };
+            let sql = format!(
+                "SELECT a.event, a.captured_us, a.task,
                            (SELECT group_concat(class, ' and ' ORDER BY position) FROM labels WHERE answer = a.id),
                            a.labeller, a.given_us, a.verified, a.withdrawn_us IS NOT NULL,
                            EXISTS (SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us
                                AND b.task = a.task AND b.withdrawn_us IS NULL AND b.id > a.id)
-                       FROM answers a WHERE (?1 IS NULL OR a.labeller = ?1) AND (?2 IS NULL OR a.event = ?2)
-                       ORDER BY a.event, a.id";
+                       FROM answers a WHERE {only} ORDER BY a.event, a.id"
+            );
             let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
-            db.prepare(sql)?.query_map(values, recorded)?.collect()
+            db.prepare_cached(&sql)?.query_map(values, recorded)?.collect()
         })
     }
 }

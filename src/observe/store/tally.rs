@@ -64,8 +64,7 @@ impl Reader {
     /// Every class that anybody has named, in the order in which it first was: one that is there keeps its place.
     pub fn classes_named(&self, task: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         self.read(|db| {
-            let sql = "SELECT l.class FROM answers a JOIN labels l ON l.answer = a.id
-                       WHERE a.task = ?1 AND a.withdrawn_us IS NULL GROUP BY l.class ORDER BY min(a.id), l.class LIMIT ?2";
+            let sql = "SELECT class FROM label_totals WHERE task = ?1 AND given > withdrawn ORDER BY id LIMIT ?2";
             let limit = super::words::count(limit as u64);
             db.prepare_cached(sql)?.query_map(params![task, limit], |row| row.get(0))?.collect()
         })

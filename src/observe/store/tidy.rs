@@ -107,13 +107,21 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
         let (mut freed, mut files) = (0, Vec::new());
         while freed < over && (files.len() as i64) < BATCH {
             // What people have labelled goes last.
-            let unlabelled = oldest(&tx, UNLABELLED, UNLABELLED_MOMENT)?;
-            let Some((id, file, size)) = unlabelled.map_or_else(|| oldest(&tx, "1", "1"), |it| Ok(Some(it)))? else {
-                break;
+            let unlabelled = match oldest(&tx, UNLABELLED, UNLABELLED_MOMENT, writer.labelled_until.0)? {
+                None => oldest(&tx, UNLABELLED, UNLABELLED_MOMENT, i64::MIN)?,
+                found => found,
             };
-            forget(&tx, id)?;
-            freed += u64::try_from(size).unwrap_or(0);
-            files.push(file);
+            let found = match unlabelled {
+                None => oldest(&tx, "1", "1", i64::MIN)?,
+                Some(it) => {
+                    writer.labelled_until.0 = it.captured_us;
+                    Some(it)
+                }
+            };
+            let Some(it) = found else { break };
+            forget(&tx, it.id)?;
+            freed += u64::try_from(it.bytes).unwrap_or(0);
+            files.push(it.file);
         }
         tx.commit()?;
         if files.is_empty() {
@@ -127,24 +135,35 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
     }
 }
 
-/// The oldest picture of those, of events and of still moments, that a condition holds of: identity, file, bytes.
-fn oldest(db: &Connection, of_events: &str, of_moments: &str) -> rusqlite::Result<Option<(Uuid, String, i64)>> {
-    let mut oldest: Option<(i64, (Uuid, String, i64))> = None;
+/// A picture that is to go.
+struct Oldest {
+    id: Uuid,
+    file: String,
+    bytes: i64,
+    captured_us: i64,
+}
+
+/// The oldest picture since a moment of those, of events and of still moments, that a condition holds of.
+fn oldest(db: &Connection, of_events: &str, of_moments: &str, since_us: i64) -> rusqlite::Result<Option<Oldest>> {
+    let mut oldest: Option<Oldest> = None;
     for (table, condition) in [("media", of_events), ("moments", of_moments)] {
         let sql = format!(
-            "SELECT m.id, m.file, m.bytes, m.captured_us FROM {table} m WHERE m.file IS NOT NULL AND {condition}
-             ORDER BY m.captured_us LIMIT 1"
+            "SELECT m.id, m.file, m.bytes, m.captured_us FROM {table} m
+             WHERE m.file IS NOT NULL AND m.captured_us >= ?1 AND {condition} ORDER BY m.captured_us LIMIT 1"
         );
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(3)?, (words::uuid(row, 0)?, row.get(1)?, row.get(2)?)));
-        let found = db.prepare_cached(&sql)?.query_row([], row).optional()?;
-        oldest = oldest.into_iter().chain(found).min_by_key(|it| it.0);
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(Oldest { id: words::uuid(row, 0)?, file: row.get(1)?, bytes: row.get(2)?, captured_us: row.get(3)? })
+        };
+        let found = db.prepare_cached(&sql)?.query_row([since_us], row).optional()?;
+        oldest = oldest.into_iter().chain(found).min_by_key(|it| it.captured_us);
     }
-    Ok(oldest.map(|it| it.1))
+    Ok(oldest)
 }
 
 /// Where the database is larger than it may be the oldest vectors go, which are nearly all of it; what was seen stays. The
 /// file does not shrink: what they took is taken again.
 pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<()> {
+    let since = writer.labelled_until.1;
     let db = writer.db_mut();
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
@@ -155,14 +174,23 @@ pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<(
     let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
     // Identities sort by time. What people have labelled is what heads are made of, and stays.
     let sql = format!(
-        "SELECT v.media FROM embeddings v JOIN media m ON m.id = v.media WHERE {UNLABELLED} ORDER BY v.media LIMIT {VECTORS}"
+        "SELECT v.media FROM embeddings v JOIN media m ON m.id = v.media WHERE v.media >= ?1 AND {UNLABELLED}
+         ORDER BY v.media LIMIT {VECTORS}"
     );
-    let oldest: Vec<Uuid> = column(&tx, &sql, |row| words::uuid(row, 0))?;
+    let mut oldest: Vec<Uuid> = Vec::new();
+    for since in [since, Uuid::nil()] {
+        if oldest.is_empty() {
+            let mut statement = tx.prepare_cached(&sql)?;
+            let found = statement.query_map([since.as_bytes()], |row| words::uuid(row, 0))?;
+            oldest = found.collect::<rusqlite::Result<_>>()?;
+        }
+    }
     for id in &oldest {
         tx.prepare_cached("DELETE FROM embeddings WHERE media = ?1")?.execute([id.as_bytes()])?;
         tx.prepare_cached("DELETE FROM media WHERE id = ?1 AND file IS NULL")?.execute([id.as_bytes()])?;
     }
     tx.commit()?;
+    writer.labelled_until.1 = oldest.last().copied().unwrap_or_default();
     shared.metrics.embeddings_deleted.inc_by(oldest.len() as u64);
     Ok(())
 }

@@ -19,13 +19,13 @@ const DIMENSION: usize = 48;
 const NAMES: [&str; 6] = ["blank", "badger", "deer", "fox", "hare", "lynx"];
 
 /// Where species live, and what happens there.
-struct World {
+pub(crate) struct World {
     places: Vec<Vec<f32>>,
     dice: ChaCha8Rng,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut world = World { places: Vec::new(), dice: ChaCha8Rng::seed_from_u64(5) };
         world.places = (0..NAMES.len()).map(|_| world.around(&[0.0; DIMENSION], 1.0)).collect();
         world
@@ -50,8 +50,14 @@ impl World {
         TaughtEvent { group: id.clone(), id, class, camera: "gate".into(), frames: (0..4).map(|_| frame()).collect() }
     }
 
+    /// Makes one live where another does, but for this share of the way.
+    pub(crate) fn move_near(&mut self, class: usize, other: usize, share: f32) {
+        let there = self.places[other].clone();
+        self.places[class].iter_mut().zip(there).for_each(|(it, there)| *it = there + share * (*it - there));
+    }
+
     /// `n[class]` events of each.
-    fn taught(&mut self, n: &[usize]) -> Taught {
+    pub(crate) fn taught(&mut self, n: &[usize]) -> Taught {
         let classes = NAMES.iter().take(n.len()).map(|it| Class { name: (*it).into(), scientific_name: "".into() });
         let mut events = Vec::new();
         for (class, n) in n.iter().enumerate() {

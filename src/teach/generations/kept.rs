@@ -48,6 +48,7 @@ impl Generations {
             disk::remove(&removed)?;
             disk::remove(&self.dir.join(Generations::rolled_back_file(number)))?;
             disk::remove(&self.dir.join(Generations::shadowed_file(number)))?;
+            disk::remove(&self.dir.join(Generations::learning_file(number)))?;
             disk::sync(&self.dir)
         };
         remove().map_err(|source| failed(&folder, source))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::teach::fit::{FitError, by_recipe, cross_validated};
 use crate::teach::recipe::Recipe;
@@ -22,8 +22,6 @@ use super::figures::{Figure, interval};
 const SIZES: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
 /// Events of each class that must be left to ask about.
 const LEFT: usize = 2;
-/// Draws of lessons.
-const DRAWS: usize = 6;
 /// Draws of draws and events, for the interval.
 const RESAMPLES: usize = 400;
 /// A point of accuracy.
@@ -34,7 +32,7 @@ const FLAT: f64 = 0.05;
 const FAR: f64 = 10_000.0;
 
 /// Heads of more and more events of the same classes, asked about the same others.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// Those that have enough events.
     pub classes: Vec<String>,
@@ -46,17 +44,35 @@ pub struct Curve {
     /// where that cannot be said.
     pub next_point_events: Option<Figure>,
     /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
 }
 
 /// One size.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Events a class.
     pub events_a_class: usize,
     /// Balanced accuracy among the curve's classes.
     pub balanced_accuracy: Figure,
+}
+
+/// How much is made of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Draws of lessons.
+    pub draws: usize,
+    /// The recipe of every head; none: each finds its own by cross-validation, which takes many times as long.
+    pub recipe: Option<Recipe>,
+    /// Events that a head is taught, at most: the curve ends there.
+    pub lessons: usize,
+    /// Events of a class that are asked about, at most.
+    pub asked: usize,
+}
+
+impl Pace {
+    /// For whoever asks for a report and can wait.
+    pub const WHOLE: Pace = Pace { draws: 6, recipe: None, lessons: usize::MAX, asked: usize::MAX };
 }
 
 /// One draw of lessons: what its heads, a size each, answer rightly of the events left.
@@ -66,11 +82,10 @@ struct Draw {
 }
 
 /// The curve of what was taught; none where fewer than two classes have enough events for two sizes.
-pub fn curve(taught: &Taught) -> Result<Option<Curve>, FitError> {
+pub fn curve(taught: &Taught, pace: &Pace) -> Result<Option<Curve>, FitError> {
     let n_events = taught.n_events();
-    let Some((sizes, classes)) = plan(&n_events) else { return Ok(None) };
-    let most = sizes[sizes.len() - 1];
-    let draws = side_by_side(DRAWS, |draw| lesson(taught, &classes, sizes, most, draw as u64));
+    let Some((sizes, classes)) = plan(&n_events, pace.lessons) else { return Ok(None) };
+    let draws = side_by_side(pace.draws, |draw| lesson(taught, &classes, sizes, pace, draw as u64));
     let draws = draws.into_iter().collect::<Result<Vec<Draw>, FitError>>()?;
     let once = vec![1; taught.events.len()];
     let all: Vec<&Draw> = draws.iter().collect();
@@ -78,7 +93,7 @@ pub fn curve(taught: &Taught) -> Result<Option<Curve>, FitError> {
     let mut dice = ChaCha8Rng::seed_from_u64(0);
     let resampled: Vec<Vec<f64>> = (0..RESAMPLES)
         .map(|_| {
-            let some: Vec<&Draw> = (0..DRAWS).map(|_| &draws[dice.random_range(0..DRAWS)]).collect();
+            let some: Vec<&Draw> = (0..pace.draws).map(|_| &draws[dice.random_range(0..pace.draws)]).collect();
             let mut times = vec![0u16; taught.events.len()];
             (0..times.len()).for_each(|_| times[dice.random_range(0..taught.events.len())] += 1);
             self::errors(&some, &times, sizes.len())
@@ -99,18 +114,20 @@ pub fn curve(taught: &Taught) -> Result<Option<Curve>, FitError> {
 }
 
 /// The sizes, and the classes that have enough events for all of them: the longest curve that half of the classes (at
-/// least two) can be on.
-fn plan(n_events: &[usize]) -> Option<(&'static [usize], Vec<usize>)> {
+/// least two) can be on, of at most so many lessons.
+fn plan(n_events: &[usize], lessons: usize) -> Option<(&'static [usize], Vec<usize>)> {
     let half = n_events.iter().filter(|it| **it > LEFT).count().div_ceil(2).max(2);
     (2..=SIZES.len()).rev().find_map(|n| {
         let enough = |it: &usize| n_events[*it] >= SIZES[n - 1] + LEFT;
         let classes: Vec<usize> = (0..n_events.len()).filter(enough).collect();
-        (classes.len() >= half).then_some((&SIZES[..n], classes))
+        let fits = n == 2 || classes.len() * SIZES[n - 1] <= lessons;
+        (fits && classes.len() >= half).then_some((&SIZES[..n], classes))
     })
 }
 
 /// Teaches one draw: events in an order of chance, of which each size takes the first; what no size takes is asked about.
-fn lesson(taught: &Taught, classes: &[usize], sizes: &[usize], most: usize, draw: u64) -> Result<Draw, FitError> {
+fn lesson(taught: &Taught, classes: &[usize], sizes: &[usize], pace: &Pace, draw: u64) -> Result<Draw, FitError> {
+    let most = sizes[sizes.len() - 1];
     let mut dice = ChaCha8Rng::seed_from_u64(draw);
     let mut nth = vec![usize::MAX; taught.events.len()];
     for &class in classes {
@@ -119,12 +136,17 @@ fn lesson(taught: &Taught, classes: &[usize], sizes: &[usize], most: usize, draw
         own.into_iter().enumerate().for_each(|(n, event)| nth[event] = n);
     }
     let in_curve = |it: &usize| nth[*it] != usize::MAX;
-    let asked = (0..taught.events.len()).filter(in_curve).filter(|it| nth[*it] >= most);
+    let is_asked = |it: &usize| (most..most.saturating_add(pace.asked)).contains(&nth[*it]);
+    let asked = (0..taught.events.len()).filter(in_curve).filter(is_asked);
     let mut asked: Vec<(usize, usize, Vec<bool>)> = asked.map(|it| (it, taught.events[it].class, Vec::new())).collect();
     for &size in sizes {
         let some = taught.only(|it| nth[it] < size);
         // Of single events nothing can be found out: there the stated prior holds.
-        let recipe = if size < LEFT { Recipe::PRIOR } else { cross_validated(&some)?.recipe };
+        let recipe = match pace.recipe {
+            _ if size < LEFT => Recipe::PRIOR,
+            Some(recipe) => recipe,
+            None => cross_validated(&some)?.recipe,
+        };
         let learned = by_recipe(&some, &recipe)?;
         for (event, class, right) in &mut asked {
             let named = answer(&learned, &some, &taught.events[*event]);
@@ -241,10 +263,11 @@ mod tests {
 
     #[test]
     fn a_curve_is_as_long_as_half_of_the_classes_are() {
-        assert_eq!(plan(&[67, 34, 27, 24, 24, 13, 4, 3, 2, 1]), Some((&SIZES[..5], vec![0, 1, 2, 3, 4])));
-        assert_eq!(plan(&[12, 12, 3]), Some((&SIZES[..4], vec![0, 1])));
-        assert_eq!(plan(&[4, 4, 1]), Some((&SIZES[..2], vec![0, 1])));
-        assert_eq!(plan(&[40, 3, 1]), None);
-        assert_eq!(plan(&[]), None);
+        assert_eq!(plan(&[67, 34, 27, 24, 24, 13, 4, 3, 2, 1], usize::MAX), Some((&SIZES[..5], vec![0, 1, 2, 3, 4])));
+        assert_eq!(plan(&[12, 12, 3], usize::MAX), Some((&SIZES[..4], vec![0, 1])));
+        assert_eq!(plan(&[4, 4, 1], usize::MAX), Some((&SIZES[..2], vec![0, 1])));
+        assert_eq!(plan(&[40, 3, 1], usize::MAX), None);
+        assert_eq!(plan(&[], usize::MAX), None);
+        assert_eq!(plan(&[67, 34, 27], 150), Some((&SIZES[..5], vec![0, 1, 2])), "of no more lessons");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Draws.
 const RESAMPLES: usize = 1_000;
@@ -13,7 +13,7 @@ const RESAMPLES: usize = 1_000;
 const TAIL: f64 = 0.05;
 
 /// A figure, and where 90 of 100 draws of the events put it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// On all events.
     pub value: f64,

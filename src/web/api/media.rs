@@ -34,6 +34,8 @@ pub(in crate::web) async fn media(State(app): State<App>, who: Who, Named(id): N
             Shown::Hidden if who.may(Role::Label) && store.moment(id)?.is_some_and(|it| it.people_said.is_none()) => {
                 store.shown_to(id, true)?
             }
+            // As is whoever labels of an event about which a question is open.
+            Shown::Hidden if who.may(Role::Label) && store.is_asked_about(id)? => store.shown_to(id, true)?,
             shown => shown,
         };
         // A file that is gone was deleted since, to make room.
@@ -55,7 +57,7 @@ pub(in crate::web) async fn media(State(app): State<App>, who: Who, Named(id): N
     }
 }
 
-/// Who is not known to label sees no pictures with people: on an open loopback, nobody.
+/// Who is not known to label sees no pictures with people: on an open loopback nobody does, but of what is asked about.
 fn people_hidden() -> Response {
     let error = "people may be in this picture, and the config hides those from all who have not logged in to label: \
                  `people.pictures` says so, and a label of the event that says what else it is shows it again";

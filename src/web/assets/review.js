@@ -204,6 +204,7 @@ function submit(form, button) {
 
 document.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (event.target.matches(".views")) return look(place.querySelector(`.frames [data-media="${event.submitter.value}"]`));
   submit(event.target, event.submitter);
 });
 
@@ -217,6 +218,12 @@ function look(link) {
   card.querySelectorAll(".frame-of").forEach((it) => (it.value = link.dataset.media));
   card.querySelectorAll(".frames a").forEach((it) => it.removeAttribute("aria-current"));
   link.setAttribute("aria-current", "true");
+  card.querySelectorAll(".views button").forEach((it) => {
+    const view = link.parentElement.querySelector(`[data-view="${it.dataset.view}"]`);
+    it.disabled = !view;
+    it.value = view?.dataset.media || "";
+    it.setAttribute("aria-pressed", view === link);
+  });
   say(link.textContent);
 }
 

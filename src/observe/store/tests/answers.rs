@@ -195,3 +195,42 @@ fn a_frame_is_named_by_its_picture_or_nearly_by_its_time() {
     assert!(matches!(store.withdraw(None, Some(nothing)), Err(AnswerError::NoEvent(_))));
     assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM answers WHERE withdrawn_us IS NOT NULL"), 0);
 }
+
+#[test]
+fn the_totals_are_those_of_the_labels_whatever_becomes_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, events) = site(dir.path());
+    let counted = |what: &str| {
+        let db = raw(dir.path());
+        let sql = "SELECT count(*) FROM (
+            SELECT task, class, given, withdrawn FROM label_totals
+            EXCEPT SELECT a.task, l.class, count(*), count(a.withdrawn_us) FROM labels l JOIN answers a ON a.id = l.answer
+                GROUP BY a.task, l.class)";
+        assert_eq!(number(&db, sql), 0, "{what}");
+        let classes = "SELECT count(DISTINCT a.task || l.class) FROM labels l JOIN answers a ON a.id = l.answer";
+        assert_eq!(number(&db, "SELECT count(*) FROM label_totals"), number(&db, classes), "{what}");
+    };
+    counted("imported");
+    let named = store.classes_named("species", 9).unwrap();
+    store.answer(&say(events[12], "bob", &["dingo", "hen"])).unwrap();
+    store.answer(&say(events[13], "bob", &["dingo"])).unwrap();
+    assert_eq!(store.classes_named("species", 9).unwrap(), [&named[..], &["dingo".to_owned()]].concat());
+    counted("said");
+    store.withdraw(Some("bob"), Some(events[13])).unwrap();
+    counted("taken back");
+    store.withdraw(Some("bob"), None).unwrap();
+    counted("all taken back");
+    assert_eq!(store.classes_named("species", 9).unwrap(), named, "nobody says so any more");
+    // One that says both becomes one; what was taken back is called otherwise, too.
+    store.rename("species", "dingo", "hen").unwrap();
+    counted("called otherwise");
+    store.rename("species", "fox", "red fox").unwrap();
+    counted("called as nothing was");
+    let db = raw(dir.path());
+    db.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+    db.execute("DELETE FROM events WHERE id = ?1", [events[12].as_bytes()]).unwrap();
+    counted("erased");
+    db.execute("DELETE FROM events", []).unwrap();
+    counted("all erased");
+    assert_eq!(number(&db, "SELECT count(*) FROM label_totals"), 0);
+}

@@ -7,6 +7,7 @@ mod caps;
 mod crash;
 mod disk;
 mod erase;
+mod found;
 mod labels;
 mod lacking;
 mod moments;

@@ -8,7 +8,7 @@ use std::process::Command;
 use rusqlite::Connection;
 
 use super::super::fixture::{self, FEATURIZER};
-use super::super::{Store, StoreError, schema};
+use super::super::{Store, StoreError, Wanted, schema};
 use super::{files, number, raw};
 use crate::domain::Change;
 use crate::metrics::Metrics;
@@ -245,4 +245,41 @@ fn a_folder_that_cannot_be_written_is_refused_with_its_name() {
         assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", state.display());
     }
     mode(&locked, 0o755);
+}
+
+#[test]
+fn what_was_said_under_the_fourth_schema_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eyeshine.db");
+    let (event, ids) = (uuid::Uuid::now_v7(), [(); 3].map(|()| uuid::Uuid::now_v7()));
+    let old = schema::open(&path, &schema::STEPS[..4]).unwrap();
+    let answers = [(0, "hare", "NULL"), (1, "fox", "7"), (2, "fox", "NULL")].map(|(nth, class, withdrawn)| {
+        let answer = ids[nth].simple();
+        format!(
+            "INSERT INTO answers (id, event, task, labeller, given_us, withdrawn_us)
+                 VALUES (x'{answer}', x'{0}', 'species', 'ann', 1, {withdrawn});
+             INSERT INTO labels (answer, position, class) VALUES (x'{answer}', 0, '{class}');",
+            event.simple(),
+        )
+    });
+    old.execute_batch(&format!(
+        "INSERT INTO deployments VALUES ('feeder_1', 'feeder', '', NULL, NULL, 'UTC', 0, 0, NULL);
+         INSERT INTO generations VALUES ('species', 0, 0, 'lite0-test', '');
+         INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank)
+             VALUES (x'{0}', 'feeder_1', 'feeder', 0, 0, 1.0, 'ended', 'colour', 5, 0);
+         INSERT INTO observations (event, task, task_position, rescored, current, position, generation, type, class, probability)
+             VALUES (x'{0}', 'species', 0, 0, 1, 0, 0, 'animal', 'hare', .9);
+         {1}",
+        event.simple(),
+        answers.concat(),
+    ))
+    .unwrap();
+    drop(old);
+    let (store, _) = fixture::open(dir.path());
+    assert!(schema::backup_path(&path, 4).exists());
+    let counts = store.label_counts().unwrap().remove("species").unwrap();
+    assert_eq!((counts["hare"], counts["fox"]), ([1, 0], [2, 1]));
+    assert_eq!(store.classes_named("species", 9).unwrap(), ["hare", "fox"]);
+    let wanted = Wanted { class: Some("hare".into()), camera: Some("feeder".into()), ..Wanted::default() };
+    assert_eq!(store.found(&wanted, 9, None).unwrap()[0].event.id, event);
 }
