@@ -173,13 +173,13 @@ impl Maker<'_> {
         let (begin, end) = span(&self.size);
         let start = begin + (end - begin) / self.size.events as i64 * nth as i64;
         // Nobody has come to those of the last two days yet.
-        let is_labelled = nth % self.size.labelled_of == 0 && start / DAY_US + 1 < end / DAY_US;
+        let is_labelled = nth.is_multiple_of(self.size.labelled_of) && start / DAY_US + 1 < end / DAY_US;
         let is_blank = !is_labelled && nth % 4 == 3;
         let class = self.class(nth);
         let name = if class == SPECIES.len() { RARE } else { SPECIES[class] };
         let camera = camera(self.dice.random_range(0..N_CAMERAS));
         let (id, deployment) = (self.id(start), format!("{camera}_0"));
-        let modality = if nth % 2 == 0 { "infrared" } else { "colour" };
+        let modality = if nth.is_multiple_of(2) { "infrared" } else { "colour" };
         run(db, "INSERT INTO events (id, deployment, camera, start_us, end_us, duration_secs, state, modality, looks, blank, people)
              VALUES (?1, ?2, ?3, ?4, ?4 + 7000000, 7.0, 'ended', ?5, 12, ?6, ?7)",
             params![id.as_bytes(), deployment, camera, start, modality, is_blank, name == "human" && !is_blank]);
@@ -189,7 +189,7 @@ impl Maker<'_> {
         for rescored in [false, true].into_iter().take(1 + usize::from(is_rescored)) {
             let said = if is_blank {
                 None
-            } else if rescored || nth % 9 > 0 || name == RARE {
+            } else if rescored || !nth.is_multiple_of(9) || name == RARE {
                 Some(name)
             } else {
                 Some(SPECIES[(class + 1) % SPECIES.len()])
@@ -278,7 +278,7 @@ impl Maker<'_> {
             "INSERT OR IGNORE INTO fillings (task, filled_us, day_us, upto_us, events, moments) VALUES ('species', ?1, ?2, ?1, ?3, 500.0)",
             params![asked, day, A_DAY as i64],
         );
-        let is_random = (nth / self.size.labelled_of) % 10 == 0;
+        let is_random = (nth / self.size.labelled_of).is_multiple_of(10);
         let question = self.id(asked);
         run(
             db,
@@ -334,7 +334,7 @@ impl Maker<'_> {
         let asked = us / DAY_US * DAY_US + DAY_US + 1_000_000;
         let is_filled =
             db.prepare_cached("SELECT 1 FROM fillings WHERE filled_us = ?1").unwrap().exists([asked]).unwrap();
-        if nth % 100 > 0 || !is_filled {
+        if !nth.is_multiple_of(100) || !is_filled {
             return;
         }
         let question = self.id(asked);
