@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use eyeshine::demo::script::Traffic;
 use eyeshine::demo::serve::{Reserve, ReserveConfig};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -57,7 +58,8 @@ fn n_moved(daemon: &Daemon, since: Timestamp) -> i64 {
 #[test]
 fn a_mask_over_where_an_animal_walks_loses_it_in_the_trial_and_then_at_the_gate_that_runs() {
     let _alone = alone();
-    let reserve = ReserveConfig { seed: 11, size: (640, 360), secs: 3_600.0, animals: true, drop_out: false };
+    let reserve =
+        ReserveConfig { seed: 11, size: (640, 360), secs: 3_600.0, traffic: Some(Traffic::Calm), drop_out: false };
     let reserve = Reserve::start(&reserve).unwrap();
     let (name, uri) = reserve.cameras()[0].clone();
     let mut daemon = Daemon::run(&["--camera", &format!("{name}={uri}")]);
