@@ -6,7 +6,7 @@
 #   make setup-tests               only install, and what only tests need (a browser)
 #   make fmt | lint                format | rustfmt's and clippy's word
 #   make install [DESTDIR=…]        what `make build` made, as a service (see README)
-#   make bench                     speed, as ratios
+#   make bench                     speed, as ratios; and what heads and questions are worth, on real pictures where there are such
 #   make prove                     the long trials; what they measured goes to docs/proofs.md
 
 SHELL := bash
@@ -58,6 +58,7 @@ bench: build
 	cargo bench --locked --bench featurizer
 	cargo bench --locked --bench decode
 	cargo bench --locked --bench fit
+	@bash scripts/bench-pictures.sh
 
 prove: setup-tests build
 	bash scripts/prove.sh

@@ -1,6 +1,7 @@
 //! How many labels it takes to be nearly as good as with all: the day's questions against random ones.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use eyeshine::ask::plan;
@@ -12,8 +13,6 @@ use rand_chacha::ChaCha8Rng;
 use crate::site::{Served, Site, event};
 use crate::svg;
 
-/// Draws of which events can be asked about and which are scored.
-const DRAWS: u64 = 10;
 /// Nearly as good: this share of the balanced accuracy of a head that was taught all that could be asked.
 const NEARLY: f64 = 0.95;
 /// Labels in the curve, at most.
@@ -22,25 +21,49 @@ const MOST: usize = 320;
 pub(crate) const RANDOM: &str = "random";
 const QUEUE: &str = "the queue as it is shipped";
 const HERDING: &str = "uncertainty herding alone";
+const ORACLE: &str = "an oracle that asks evenly over classes";
+
+/// What is asked.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Whatever comes.
+    Random,
+    /// What is planned.
+    Planned(Shares),
+    /// As many of each class, at random within it: as if the answers were known before they are asked for.
+    Even,
+}
 
 /// Balanced accuracy as a share of the full head's, by labels.
 pub(crate) type Points = Vec<(usize, f64)>;
 
-/// Prints, and draws, the curves of a table of labelled pictures, of which `per_day` are asked a day.
-pub(crate) fn curve(name: &str, per_day: usize, table: &Path, to: Option<&Path>) -> anyhow::Result<()> {
+/// Prints, and draws, the curves of a table of labelled pictures, of which `per_day` are asked a day. A draw is of which events can
+/// be asked about and which are scored.
+pub(crate) fn curve(
+    name: &str,
+    per_day: usize,
+    draws: Range<u64>,
+    table: &Path,
+    to: Option<&Path>,
+) -> anyhow::Result<()> {
     let site = Site::look(table)?;
     let none = Shares { random: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
-    let ways = [(RANDOM, None), (QUEUE, Some(Shares { still: 0.0, ..Shares::default() })), (HERDING, Some(none))];
+    let ways = [
+        (RANDOM, Way::Random),
+        (QUEUE, Way::Planned(Shares { still: 0.0, ..Shares::default() })),
+        (HERDING, Way::Planned(none)),
+        (ORACLE, Way::Even),
+    ];
     let mut curves: BTreeMap<&str, Vec<Points>> = BTreeMap::new();
     let mut full = Vec::new();
-    for draw in 0..DRAWS {
+    for draw in draws {
         let mut events: Vec<usize> = (0..site.len()).collect();
         events.shuffle(&mut ChaCha8Rng::seed_from_u64(draw));
         let (askable, scored) = events.split_at(site.len() * 2 / 3);
         let of_all = site.teach(askable).map_or(0.0, |it| balanced(&site, &it, askable, scored));
         full.push(of_all);
-        for (way, shares) in &ways {
-            let points = season(&site, askable, scored, per_day, shares.as_ref(), draw);
+        for &(way, asked) in &ways {
+            let points = season(&site, askable, scored, per_day, asked, draw);
             let points: Points = points.into_iter().map(|it| (it.0, it.1 / of_all)).collect();
             println!("  draw {draw}, {way}: {:.0} labels", needed(&points));
             curves.entry(way).or_default().push(points);
@@ -74,24 +97,17 @@ pub(crate) fn curve(name: &str, per_day: usize, table: &Path, to: Option<&Path>)
 }
 
 /// Days of questions: after each, how good a head of all answers is.
-fn season(
-    site: &Site,
-    askable: &[usize],
-    scored: &[usize],
-    per_day: usize,
-    shares: Option<&Shares>,
-    draw: u64,
-) -> Points {
+fn season(site: &Site, askable: &[usize], scored: &[usize], per_day: usize, way: Way, draw: u64) -> Points {
     let (mut answered, mut points) = (Vec::new(), Vec::new());
     let mut again: Vec<usize> = Vec::new();
-    let mut rest: Vec<usize> = askable.to_vec();
+    // They are shuffled.
+    let mut rest: Vec<usize> = if matches!(way, Way::Even) { evenly(site, askable) } else { askable.to_vec() };
     let mut served: Option<Served> = None;
     while !rest.is_empty() && answered.len() < MOST {
         let n = per_day.min(rest.len());
-        let chosen: Vec<usize> = match shares {
-            // They are shuffled.
-            None => rest[..n].to_vec(),
-            Some(shares) => {
+        let chosen: Vec<usize> = match &way {
+            Way::Random | Way::Even => rest[..n].to_vec(),
+            Way::Planned(shares) => {
                 let mut pool = site.pool(served.as_ref(), &rest, &answered);
                 pool.taught.iter_mut().for_each(|it| it.settled = again.contains(&event(it.id)));
                 let asks = plan(&pool, n, shares, draw);
@@ -112,6 +128,18 @@ fn season(
         points.push((asked, served.as_ref().map_or(0.0, |it| balanced(site, it, askable, scored))));
     }
     points
+}
+
+/// The first of each class, then the second of each, and so on.
+fn evenly(site: &Site, events: &[usize]) -> Vec<usize> {
+    let mut n = vec![0usize; site.all.classes.len()];
+    let mut turns: Vec<(usize, usize)> = Vec::new();
+    for &it in events {
+        turns.push((n[site.class(it)], it));
+        n[site.class(it)] += 1;
+    }
+    turns.sort_by_key(|it| it.0);
+    turns.into_iter().map(|it| it.1).collect()
 }
 
 /// Balanced accuracy over classes that could be asked about.

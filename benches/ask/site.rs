@@ -3,28 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use eyeshine::ask::pool::{Candidate, Day, Lesson, Pool, vector};
-use eyeshine::capture::picture::Picture;
-use eyeshine::domain::{self, Class, Frame, Modality, View};
-use eyeshine::infer::contract::Contract;
-use eyeshine::infer::preprocess::Inputs;
-use eyeshine::infer::runtime::Runtime;
-use eyeshine::infer::session;
+use eyeshine::ask::usual::Usual;
+use eyeshine::domain::{Class, Modality, View};
+use eyeshine::infer::classifier::Classifier;
 use eyeshine::infer::together::Together;
-use eyeshine::metrics::Metrics;
 use eyeshine::teach::fit::{Fitted, fit};
 use eyeshine::teach::label_file;
 use eyeshine::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
-use jiff::Timestamp;
-use ort::value::TensorRef;
 use uuid::Uuid;
+
+use crate::network::Network;
 
 /// The site: all its events with what they really are.
 pub(crate) struct Site {
     pub(crate) all: Taught,
+    classifier: Arc<Classifier>,
+    /// By event and look.
+    logits: Vec<Vec<Vec<f32>>>,
 }
 
 /// A head, and what it was taught.
@@ -39,7 +37,8 @@ pub(crate) struct Said {
     pub(crate) class: usize,
     probabilities: Vec<f32>,
     strangeness: f32,
-    vector: Vec<f32>,
+    /// By look.
+    presence: Vec<f32>,
 }
 
 /// What a frame shows, and its features.
@@ -56,43 +55,22 @@ pub(crate) fn event(id: Uuid) -> usize {
 }
 
 impl Site {
-    /// Features of the square in the middle of each picture, event by event.
+    /// Features of the square in the middle of each picture, event by event, and what the network itself says of them.
     pub(crate) fn look(table: &Path) -> anyhow::Result<Site> {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-        let runtime = Runtime::load(&models, Path::new("libonnxruntime.so.1.32.0"))?;
-        let contract = Contract::load(&models, "efficientnet-lite0-int8")?;
-        let mut session = session::open(&runtime, &contract)?;
-        let mut inputs = Inputs::new(&contract.input, 1);
-        let camera = Metrics::new().camera("bench");
+        let mut network = Network::open("efficientnet-lite0-int8")?;
         let mut bursts: Vec<(String, Vec<Named>)> = Vec::new();
         for burst in label_file::read(table, &[])? {
             let mut frames = Vec::new();
             for row in burst.rows {
-                let path = table.parent().unwrap_or(Path::new("")).join(&row.path);
-                let picture = image::open(&path).with_context(|| path.display().to_string())?.to_rgb8();
-                let (width, height) = picture.dimensions();
-                let side = width.min(height);
-                let (left, top) = ((width - side) / 2, (height - side) / 2);
-                let middle = image::imageops::crop_imm(&picture, left, top, side, side).to_image();
-                let frame = Arc::new(Frame {
-                    camera: "bench".into(),
-                    number: 0,
-                    at: Timestamp::UNIX_EPOCH,
-                    elapsed: Duration::ZERO,
-                    picture: Picture::still(middle),
-                    fate: camera.receive(),
-                });
-                inputs.truncate(0);
-                let area = frame.picture.area();
-                inputs.push(&domain::Candidate { view: View::Whole, cell: None, area, frame })?;
-                let input = TensorRef::from_array_view((contract.input.shape(1), inputs.numbers(0..1)))?;
-                let outputs = session.run(ort::inputs![input])?;
-                let features = outputs["features"].try_extract_tensor::<f32>()?.1.to_vec();
+                let features = network.features(&table.parent().unwrap_or(Path::new("")).join(&row.path))?;
                 frames.push((row.classes[label_file::SPECIES].clone(), features));
             }
             bursts.push((burst.name, frames));
         }
-        Ok(Site { all: Taught { classifier: contract.classifier.clone(), ..taught(bursts) } })
+        let classifier = network.classifier().context("the network has no last layer")?;
+        let all = Taught { classifier: Some(Arc::clone(&classifier)), ..taught(bursts) };
+        let logits = all.events.iter().map(|it| looks(it).map(|it| classifier.logits(it)).collect()).collect();
+        Ok(Site { all, classifier, logits })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -113,43 +91,52 @@ impl Site {
     /// What a head says of an event.
     pub(crate) fn ask(&self, served: &Served, event: usize) -> Said {
         let (head, blank) = (&served.fitted.alone, served.taught.blank());
-        let features: Vec<&[f32]> = looks(&self.all.events[event]).collect();
-        let answers: Vec<_> = features.iter().map(|it| head.learned.answer(it, 0)).collect();
+        let answers: Vec<_> =
+            self.looks(event).map(|(it, logits)| head.learned.answer_with(it, Some(logits), 0)).collect();
         let together = Together::of(answers.iter().map(|it| (&*it.probabilities, it.closeness)), blank);
         let together = together.tempered(head.choice.sharpness);
-        let centred: Vec<Vec<f32>> = features.iter().map(|it| head.learned.space().centred(it, 0)).collect();
-        let presence = answers.iter().map(|it| 1.0 - blank.map_or(0.0, |blank| it.probabilities[blank]));
-        let presence: Vec<f32> = presence.collect();
         let name = &served.taught.classes[together.answer(blank).unwrap_or(0)].name;
         Said {
             class: self.all.classes.iter().position(|it| it.name == *name).unwrap_or(0),
             probabilities: served.probabilities(&together),
             strangeness: head.border.unknown.strangeness(&together) - head.border.unknown.threshold,
-            vector: vector(centred.iter().map(|it| &**it).zip(presence.iter().copied())).unwrap_or_default(),
+            presence: answers.iter().map(|it| 1.0 - blank.map_or(0.0, |blank| it.probabilities[blank])).collect(),
         }
     }
 
     /// The pool of what is not answered, where `lessons` are.
     pub(crate) fn pool(&self, served: Option<&Served>, rest: &[usize], lessons: &[usize]) -> Pool {
-        let bare = |event: usize| {
-            let looks: Vec<&[f32]> = looks(&self.all.events[event]).collect();
-            vector(looks.into_iter().map(|it| (it, 1.0))).unwrap_or_default()
+        let mut usual = Usual::default();
+        for (features, logits) in rest.iter().flat_map(|it| self.looks(*it)) {
+            usual.add(0, features, Some(logits));
+        }
+        let space = usual.space(Some(&self.classifier));
+        let at = |event: usize, presence: &dyn Fn(usize) -> f32| {
+            let looks = self.looks(event).map(|(it, logits)| space.centred(it, Some(logits), 0));
+            let looks: Vec<(Vec<f32>, f32)> = looks.enumerate().map(|(i, it)| (it, presence(i))).collect();
+            vector(looks.iter().map(|it| (&*it.0, it.1))).unwrap_or_default()
         };
         let candidate = |&event: &usize| {
             let said = served.map(|it| self.ask(it, event));
+            let presence = |look: usize| said.as_ref().map_or(1.0, |it| it.presence[look]);
+            let vector = at(event, &presence);
             let strangeness = said.as_ref().map(|it| it.strangeness);
-            let (vector, probabilities) =
-                said.map_or_else(|| (bare(event), Vec::new()), |it| (it.vector, it.probabilities));
+            let probabilities = said.map_or_else(Vec::new, |it| it.probabilities);
             Candidate { id: id(event), vector, probabilities, strangeness, protected: false }
         };
         let of_fold = served.map(Served::out_of_fold).unwrap_or_default();
-        let lesson = |&event: &usize| Lesson {
-            id: id(event),
-            vector: served.map_or_else(|| bare(event), |it| self.ask(it, event).vector),
-            said: self.all.classes[self.class(event)].name.to_string(),
-            labeller: "simulated".into(),
-            settled: false,
-            out_of_fold: of_fold.get(&self.all.events[event].id).cloned(),
+        let lesson = |&event: &usize| {
+            let it = &self.all.events[event];
+            let shown: Vec<bool> =
+                it.frames.iter().flat_map(|f| f.views.iter().map(|_| Some(f.class) != self.all.blank())).collect();
+            Lesson {
+                id: id(event),
+                vector: at(event, &|look| f32::from(u8::from(shown[look]))),
+                said: self.all.classes[self.class(event)].name.to_string(),
+                labeller: "simulated".into(),
+                settled: false,
+                out_of_fold: of_fold.get(&it.id).cloned(),
+            }
         };
         Pool {
             classes: served.map_or_else(Vec::new, Served::classes),
@@ -159,6 +146,11 @@ impl Site {
             asked: Vec::new(),
             day: Day { events: rest.iter().map(|it| id(*it)).collect(), moments: Vec::new(), n_moments: 0 },
         }
+    }
+
+    /// Features of an event's looks, and the network's logits of them.
+    fn looks(&self, event: usize) -> impl Iterator<Item = (&[f32], &[f32])> {
+        looks(&self.all.events[event]).zip(self.logits[event].iter().map(|it| &**it))
     }
 }
 

@@ -8,7 +8,8 @@ const SIZE: (f64, f64) = (640.0, 360.0);
 /// Left, top, right, bottom.
 const MARGINS: (f64, f64, f64, f64) = (56.0, 40.0, 16.0, 48.0);
 /// Told apart by those who see no red or green, too, and by their dashes (Okabe & Ito 2008).
-const STROKES: [(&str, &str); 3] = [("#000000", "2 3"), ("#0072b2", "none"), ("#d55e00", "8 4")];
+const STROKES: [(&str, &str); 4] =
+    [("#000000", "2 3"), ("#0072b2", "none"), ("#d55e00", "8 4"), ("#009e73", "8 3 2 3")];
 
 /// Shares of the full balanced accuracy by labels; a line marks what is nearly as good.
 pub(crate) fn chart(name: &str, curves: &[(&str, Points)], nearly: f64) -> String {

@@ -3,30 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
-use eyeshine::capture::picture::Picture;
-use eyeshine::domain::{Candidate, Class, Frame, Modality, View};
+use eyeshine::domain::{Class, Modality, View};
 use eyeshine::infer::classifier::Classifier;
-use eyeshine::infer::contract::Contract;
-use eyeshine::infer::preprocess::Inputs;
-use eyeshine::infer::runtime::Runtime;
-use eyeshine::infer::session;
 use eyeshine::infer::together::Together;
-use eyeshine::metrics::Metrics;
-use eyeshine::teach::directions;
-use eyeshine::teach::fit::fit;
+use eyeshine::teach::fit::{by_recipe, fit};
 use eyeshine::teach::label_file;
+use eyeshine::teach::recipe::Recipe;
 use eyeshine::teach::report::figures::{Asked, difference, figure};
 use eyeshine::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
-use jiff::Timestamp;
-use ort::value::TensorRef;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::frigate::frigate;
+use crate::network::Network;
 use crate::parts::{best, parts};
 use crate::{FRIGATE, OURS};
 
@@ -80,38 +71,10 @@ pub(crate) fn draws(table: &Path, first: u64) -> anyhow::Result<()> {
 
 /// Features of the square in the middle of each picture.
 fn pictures(table: &Path) -> anyhow::Result<Pictures> {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let runtime = Runtime::load(&models, Path::new("libonnxruntime.so.1.32.0"))?;
-    let contract = Contract::load(&models, "efficientnet-lite0")?;
-    let mut session = session::open(&runtime, &contract)?;
-    let mut inputs = Inputs::new(&contract.input, 1);
-    let camera = Metrics::new().camera("bench");
+    let mut network = Network::open("efficientnet-lite0")?;
     let (mut features, mut said) = (Vec::new(), Vec::new());
     for row in label_file::read(table, &[])?.into_iter().flat_map(|it| it.rows) {
-        let path = table.parent().unwrap_or(Path::new("")).join(&row.path);
-        let picture = image::open(&path).with_context(|| path.display().to_string())?.to_rgb8();
-        let (width, height) = picture.dimensions();
-        let side = width.min(height);
-        let middle =
-            image::imageops::crop_imm(&picture, (width - side) / 2, (height - side) / 2, side, side).to_image();
-        let frame = Arc::new(Frame {
-            camera: "bench".into(),
-            number: 0,
-            at: Timestamp::UNIX_EPOCH,
-            elapsed: Duration::ZERO,
-            picture: Picture::still(middle),
-            fate: camera.receive(),
-        });
-        inputs.truncate(0);
-        inputs.push(&Candidate {
-            view: View::Whole,
-            cell: None,
-            area: frame.picture.area(),
-            frame: Arc::clone(&frame),
-        })?;
-        let input = TensorRef::from_array_view((contract.input.shape(1), inputs.numbers(0..1)))?;
-        let outputs = session.run(ort::inputs![input])?;
-        features.push(outputs["features"].try_extract_tensor::<f32>()?.1.to_vec());
+        features.push(network.features(&table.parent().unwrap_or(Path::new("")).join(&row.path))?);
         said.push(row.classes[label_file::SPECIES].clone());
     }
     let mut names = said.clone();
@@ -119,7 +82,7 @@ fn pictures(table: &Path) -> anyhow::Result<Pictures> {
     names.dedup();
     let class = said.iter().filter_map(|it| names.binary_search(it).ok()).collect();
     let dimension = features.first().map_or(0, Vec::len);
-    Ok(Pictures { dimension, features, class, names, classifier: contract.classifier.clone() })
+    Ok(Pictures { dimension, features, class, names, classifier: network.classifier() })
 }
 
 /// The pictures that are asked about, and what each head that is taught a draw says of them.
@@ -135,7 +98,7 @@ fn measure(pictures: &Pictures, shots: usize, draw: u64) -> anyhow::Result<(Vec<
     let (to_learn, to_ask) = (taught(pictures, &lessons), taught(pictures, &asked));
     // The parts have the features alone, as whoever else takes a network for its features.
     let plain = Taught { classifier: None, ..to_learn.clone() };
-    let space = directions::space(&plain, 0.0)?;
+    let space = by_recipe(&plain, &Recipe::PRIOR)?.space().clone();
     let (samples, x) = (plain.samples(&space), Taught { classifier: None, ..to_ask }.samples(&space).x);
     let mut answers: Answers = parts(&samples)?.into_iter().map(|(name, scores)| (name, best(&scores(&x)))).collect();
     let fitted = fit(&to_learn)?;

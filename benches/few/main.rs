@@ -11,6 +11,8 @@
 
 mod draws;
 mod frigate;
+#[path = "../network/mod.rs"]
+mod network;
 mod parts;
 mod season;
 

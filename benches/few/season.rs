@@ -12,11 +12,11 @@ use eyeshine::infer::closeness::Closeness;
 use eyeshine::infer::models::Models;
 use eyeshine::infer::space::kind;
 use eyeshine::infer::together::Together;
-use eyeshine::teach::directions;
-use eyeshine::teach::fit::fit;
+use eyeshine::teach::fit::{by_recipe, fit};
 use eyeshine::teach::folds::folds;
 use eyeshine::teach::label_file;
 use eyeshine::teach::pictures::{Eyes, look_through};
+use eyeshine::teach::recipe::Recipe;
 use eyeshine::teach::report::figures::{Asked, difference, figure};
 use eyeshine::teach::report::gather::{Event, Frame, taught};
 use eyeshine::teach::taught::{Taught, TaughtEvent, TaughtView};
@@ -125,7 +125,7 @@ fn ask(lessons: &Taught, asked: &Taught, rights: &mut Rights) -> anyhow::Result<
     };
     // The parts have the features alone, as whoever else takes a network for its features.
     let plain = Taught { classifier: None, ..lessons.clone() };
-    let space = directions::space(&plain, 0.0)?;
+    let space = by_recipe(&plain, &Recipe::PRIOR)?.space().clone();
     let samples = plain.samples(&space);
     let at = |views: &[TaughtView]| {
         let rows: Vec<Vec<f32>> =
@@ -162,7 +162,7 @@ fn ask(lessons: &Taught, asked: &Taught, rights: &mut Rights) -> anyhow::Result<
     let mut whole = plain;
     let is_whole = |it: &TaughtView| it.view == View::Whole;
     whole.events.iter_mut().flat_map(|it| &mut it.frames).for_each(|it| it.views.retain(is_whole));
-    let space = directions::space(&whole, 0.0)?;
+    let space = by_recipe(&whole, &Recipe::PRIOR)?.space().clone();
     let scores = reference(&whole.samples(&space))?;
     let right = events.iter().map(|(event, class)| {
         let rows: Vec<Vec<f32>> = views(event)

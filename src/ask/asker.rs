@@ -1,5 +1,5 @@
-//! The daemon's thread that keeps questions at hand: a day's at midnight, and more where none is left of a day that is not used
-//! up. It looks every second, at the lowest priority.
+//! The daemon's thread that keeps questions at hand: a day's at midnight, more where none is left of a day that is not used up,
+//! and others for what is left of it once another head serves. It looks every second, at the lowest priority.
 
 use std::io;
 use std::sync::Arc;
@@ -40,13 +40,18 @@ struct Task {
     not_before: Option<Instant>,
     /// What the store was like at the last look.
     version: Option<i64>,
+    /// The generation whose head the questions were chosen by; none before the first look.
+    generation: Option<u32>,
 }
 
 impl Asker {
     /// Of tasks; nothing is looked at yet.
     pub fn new(filler: Filler, tasks: &[String], clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Asker {
         tasks.iter().for_each(|it| metrics.asking.begin(it));
-        let tasks = tasks.iter().map(|it| Task { name: it.clone(), not_before: None, version: None }).collect();
+        let tasks = tasks
+            .iter()
+            .map(|it| Task { name: it.clone(), not_before: None, version: None, generation: None })
+            .collect();
         let pause = filler.pause();
         Asker { filler, tasks, clock, metrics, pause, complained: String::new() }
     }
@@ -92,13 +97,21 @@ impl Asker {
         }
         let state = self.filler.reader().queue_state(&task.name)?;
         self.metrics.asking.show(&task.name, &state);
-        if !self.filler.is_due(&task.name, &state)? {
+        let is_due = self.filler.is_due(&task.name, &state)?;
+        let serving = self.filler.generation(&task.name)?;
+        let is_stale = task.generation.get_or_insert(serving) != &serving;
+        if !is_due && !is_stale {
             return Ok(());
         }
         let began = Instant::now();
-        let filled = self.filler.fill(&task.name, rand::random());
+        let filled = if is_due {
+            self.filler.fill(&task.name, rand::random())
+        } else {
+            self.filler.renew(&task.name, rand::random())
+        };
         task.not_before = Some(Instant::now() + self.pause.max(began.elapsed() * SHARE));
         let filled = filled?;
+        task.generation = Some(serving);
         self.metrics
             .asking
             .last_fill

@@ -14,6 +14,7 @@ use super::plan;
 use super::pool::{About, Ask, Shares};
 use crate::clock::Clock;
 use crate::config::{AskConfig, Config};
+use crate::infer::classifier::Classifier;
 use crate::infer::contract::Contract;
 use crate::infer::head::Head;
 use crate::infer::models::Contracts;
@@ -48,6 +49,7 @@ pub struct Filler {
     threshold: f32,
     state_dir: PathBuf,
     featurizers: (String, Option<String>),
+    classifier: Option<Arc<Classifier>>,
     starter: Arc<Head>,
     /// Where a day begins.
     zone: TimeZone,
@@ -66,6 +68,7 @@ impl Filler {
             threshold: config.events.threshold,
             state_dir: config.state.dir.clone(),
             featurizers: (contracts.first.identity(), contracts.second.as_ref().map(Contract::identity)),
+            classifier: contracts.first.classifier.clone(),
             starter: Arc::new(contracts.starter()),
             zone: config.cameras.first().and_then(|it| TimeZone::get(&it.time_zone).ok()).unwrap_or(TimeZone::UTC),
             clock,
@@ -108,6 +111,11 @@ impl Filler {
         Ok(new_day || (state.open <= state.skipped && self.left(state) > 0))
     }
 
+    /// The generation that serves a task: once it is another, what is open is [stale](Self::renew).
+    pub fn generation(&self, task: &str) -> Result<u32, GenerationError> {
+        Generations::of(&self.state_dir, task).current()
+    }
+
     /// Fills a task's queue. The same store and `seed` give the same questions.
     pub fn fill(&self, task: &str, seed: u64) -> Result<Filled, FillError> {
         let (now, today) = (self.clock.now(), self.today());
@@ -119,7 +127,32 @@ impl Filler {
         if is_new {
             state.answered_today = 0;
         }
-        let budget = self.left(&state);
+        let since = since(now, self.config.days);
+        let from = last.map_or(since, |it| it.up_to.max(since));
+        let added = self.choose(task, self.left(&state), (from, now.max(from)), seed)?;
+        Ok(Filled { added, expired })
+    }
+
+    /// Chooses what is left of a day anew, for a head that was taught the answers to the first of it knows better what to ask.
+    /// What somebody has before them stays, and so does what was drawn at random, of which no more is drawn.
+    pub fn renew(&self, task: &str, seed: u64) -> Result<Filled, FillError> {
+        let Some(last) = self.reader.last_filling(task)?.filter(|it| it.day >= self.today()) else {
+            return Ok(Filled { added: 0, expired: 0 });
+        };
+        let expired = self.store.expire(task, self.clock.now())?;
+        let left = self.left(&self.reader.queue_state(task)?);
+        let added = self.choose(task, left, (last.up_to, last.up_to), seed)?;
+        Ok(Filled { added, expired })
+    }
+
+    /// Adds so many questions; the random ones are drawn of what happened from one moment to another.
+    fn choose(
+        &self,
+        task: &str,
+        budget: usize,
+        (from, up_to): (Timestamp, Timestamp),
+        seed: u64,
+    ) -> Result<usize, FillError> {
         let generations = Generations::of(&self.state_dir, task);
         let head = generations.serving(&self.featurizers.0, Arc::clone(&self.starter))?;
         let asked = Asked {
@@ -127,18 +160,15 @@ impl Filler {
             generations: &generations,
             head: &head,
             featurizers: (&self.featurizers.0, self.featurizers.1.as_deref()),
+            classifier: self.classifier.as_ref(),
             protected: &self.protected,
             threshold: self.threshold,
         };
-        let since = since(now, self.config.days);
-        let from = last.map_or(since, |it| it.up_to.max(since));
-        let up_to = now.max(from);
-        let gathered = asked.gather(since, (from, up_to), seed)?;
+        let gathered = asked.gather(since(self.clock.now(), self.config.days), (from, up_to), seed)?;
         let questions = self.chosen(task, &gathered, budget, seed)?;
         let events = gathered.pool.day.events.len() as u64;
-        let filling = Filling { day: today, up_to, events, moments: gathered.n_moments };
-        let added = self.store.fill(task, &filling, &questions)?;
-        Ok(Filled { added, expired })
+        let filling = Filling { day: self.today(), up_to, events, moments: gathered.n_moments };
+        Ok(self.store.fill(task, &filling, &questions)?)
     }
 
     fn chosen(&self, task: &str, gathered: &Gathered, budget: usize, seed: u64) -> Result<Vec<NewQuestion>, FillError> {

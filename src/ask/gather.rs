@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 use super::fill::FillError;
 use super::pool::{Candidate, Day, Lesson, Pool, vector};
+use super::usual::Usual;
 use crate::domain::Observation;
+use crate::infer::classifier::Classifier;
 use crate::infer::head::{BLANK, Head, Opinion};
 use crate::infer::learned;
-use crate::infer::space::{N_KINDS, Space, kind};
+use crate::infer::space::{Space, kind};
 use crate::infer::together::Together;
 use crate::observe::store::{Featurizers, PastView, Reader};
 use crate::teach::generations::Generations;
@@ -33,8 +35,6 @@ const LESSONS: usize = 1_500;
 const VIEWS: usize = 4;
 /// Events of which it is told what is usual.
 const USUAL: usize = 500;
-/// Views of a kind below which its own mean says nothing.
-const FEW: usize = 20;
 /// Probability from which on an event may be of a protected species.
 const MAY_BE: f32 = 0.05;
 /// How long an event is where none was seen.
@@ -48,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) head: &'a Arc<Head>,
     /// Identities: the first's, and the second's where there is one.
     pub(super) featurizers: Featurizers<'a>,
+    /// The first's last layer, where it is known.
+    pub(super) classifier: Option<&'a Arc<Classifier>>,
     pub(super) protected: &'a [String],
     /// Below it a species is unknown.
     pub(super) threshold: f32,
@@ -93,12 +95,12 @@ impl Asked<'_> {
         let mut gathered = Gathered::default();
         for (id, blank) in ids {
             let observed = self.store.observed(id, task)?;
-            let views = self.store.best_views(id, self.featurizers, VIEWS)?;
+            let views = self.views(id)?;
             gathered.pool.events.extend(self.candidate(id, &views, &observed, &usual));
             gathered.seen.push((id, Seen { observed, blank }));
         }
         for event in self.store.open_questions(task)?.iter().filter_map(|it| it.event) {
-            let views = self.store.best_views(event, self.featurizers, VIEWS)?;
+            let views = self.views(event)?;
             gathered.pool.asked.extend(self.candidate(event, &views, &[], &usual).map(|it| it.vector));
         }
         gathered.pool.taught = self.lessons(&usual, &classes)?;
@@ -106,6 +108,18 @@ impl Asked<'_> {
         gathered.pool.classes = classes;
         (gathered.pool.day, gathered.n_moments) = self.day(from, to)?;
         Ok(gathered)
+    }
+
+    /// The most telling views of an event, and what the network says of each: heads are asked with that, too.
+    fn views(&self, event: Uuid) -> Result<Vec<PastView>, FillError> {
+        let mut views = self.store.best_views(event, self.featurizers, VIEWS)?;
+        let unasked = |it: &&mut PastView| it.embedding.logits.is_none();
+        for view in views.iter_mut().filter(unasked) {
+            let features = &view.embedding.features;
+            let layer = self.classifier.filter(|it| it.dimension() == features.len());
+            view.embedding.logits = layer.map(|it| it.logits(features).into());
+        }
+        Ok(views)
     }
 
     fn candidate(&self, id: Uuid, views: &[PastView], observed: &[Observation], usual: &Space) -> Option<Candidate> {
@@ -151,28 +165,25 @@ impl Asked<'_> {
 
     /// What is usual for each kind of view, told from the latest events. A kind of which there is little is compared with all.
     fn usual(&self, ids: &[(Uuid, bool)]) -> Result<Space, FillError> {
-        let mut sums: Vec<(Vec<f32>, usize)> = vec![(Vec::new(), 0); N_KINDS + 1];
+        let mut usual = Usual::default();
         let every = ids.len().div_ceil(USUAL).max(1);
         for (id, _) in ids.iter().step_by(every) {
-            for view in self.store.best_views(*id, self.featurizers, VIEWS)? {
-                add(&mut sums, kind(view.modality, view.view), &view.embedding.features);
+            for view in self.views(*id)? {
+                let PastView { modality, view, embedding, .. } = view;
+                usual.add(kind(modality, view), &embedding.features, embedding.logits.as_deref());
             }
         }
-        if sums[N_KINDS].1 == 0 {
+        if usual.is_empty() {
             // Nothing new: of what is taught.
             for event in self.store.taught_lately(self.generations.task(), self.featurizers, USUAL)?.events {
                 for view in event.frames.iter().flat_map(|it| &it.views) {
-                    add(&mut sums, kind(view.modality, view.view), &view.features);
+                    let layer = self.classifier.filter(|it| it.dimension() == view.features.len());
+                    let logits = layer.map(|it| it.logits(&view.features));
+                    usual.add(kind(view.modality, view.view), &view.features, logits.as_deref());
                 }
             }
         }
-        let dimension = sums[N_KINDS].0.len();
-        let mut means = Vec::with_capacity(N_KINDS * dimension);
-        for own in 0..N_KINDS {
-            let (sum, n) = if sums[own].1 < FEW { &sums[N_KINDS] } else { &sums[own] };
-            means.extend(sum.iter().map(|it| it / (*n).max(1) as f32));
-        }
-        Ok(Space { means, basis: Vec::new(), dimension, impressions: None })
+        Ok(usual.space(self.classifier))
     }
 
     fn lessons(&self, usual: &Space, classes: &[String]) -> Result<Vec<Lesson>, FillError> {
@@ -192,7 +203,7 @@ impl Asked<'_> {
                         .views
                         .iter()
                         .filter(|it| it.features.len() == usual.dimension)
-                        .map(move |it| (usual.centred(&it.features, kind(it.modality, it.view)), presence))
+                        .map(move |it| (usual.centred(&it.features, None, kind(it.modality, it.view)), presence))
                 })
                 .collect();
             let Some(vector) = vector(looks.iter().map(|it| (&*it.0, it.1))) else { continue };
@@ -232,17 +243,8 @@ impl Asked<'_> {
 }
 
 fn centred(usual: &Space, view: &PastView) -> Vec<f32> {
-    usual.centred(&view.embedding.features, kind(view.modality, view.view))
-}
-
-/// Adds to the sum of a kind, and to that of all.
-fn add(sums: &mut [(Vec<f32>, usize)], kind: usize, features: &[f32]) {
-    for own in [kind, N_KINDS] {
-        let (sum, n) = &mut sums[own];
-        sum.resize(features.len(), 0.0);
-        sum.iter_mut().zip(features).for_each(|(sum, it)| *sum += it);
-        *n += 1;
-    }
+    let embedding = &view.embedding;
+    usual.centred(&embedding.features, embedding.logits.as_deref(), kind(view.modality, view.view))
 }
 
 /// How far back candidates are looked for.

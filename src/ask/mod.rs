@@ -21,6 +21,7 @@ mod unknowns;
 
 pub mod pool;
 pub mod suspects;
+pub mod usual;
 
 mod plan;
 

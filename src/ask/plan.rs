@@ -112,9 +112,14 @@ impl<'a> Desk<'a> {
         due.into_iter().take(n).map(|i| self.ask(i, Why::Protected, self.of_protected(i), Vec::new())).collect()
     }
 
+    /// Those of them that are not asked about.
+    fn free(&self, alike: &[usize]) -> Vec<Uuid> {
+        alike.iter().filter(|i| !self.taken[**i]).map(|i| self.events[*i].id).collect()
+    }
+
     fn strange(&mut self, n: usize) -> Vec<Ask> {
         let may = |i: usize| !self.taken[i];
-        let more = more(self.lessons, self.events.len(), &self.nearest, n.div_ceil(2), may);
+        let more = more(self.pool, (self.events, self.lessons), &self.nearest, n.div_ceil(2), may);
         let n_unknown = n - more.len();
         let mut asks = Vec::new();
         for it in more {
@@ -123,12 +128,13 @@ impl<'a> Desk<'a> {
                 it.class,
                 counted(it.taught, "is known", "are known")
             );
-            asks.push(self.ask(it.at, Why::Strange, reason, Vec::new()));
+            let alike = self.free(&it.alike);
+            asks.push(self.ask(it.at, Why::Strange, reason, alike));
         }
         let found = unknowns(self.events, &self.places, &self.nearest, n_unknown, |i| !self.taken[i], &self.asked);
         for it in found {
-            let alike: Vec<Uuid> = it.alike.iter().filter(|i| !self.taken[**i]).map(|i| self.events[*i].id).collect();
-            let reason = match alike.len() {
+            let alike = self.free(&it.alike);
+            let reason = match it.n_nearer {
                 0 => "nothing like it so far: a new species?".into(),
                 n => format!(
                     "nothing like it so far: a new species? {} like it",

@@ -65,6 +65,17 @@ pub(crate) fn shares(weight: f32) -> (f32, f32) {
     (1.0 / whole, weight / whole)
 }
 
+impl Impressions {
+    /// The network's impression of features less what is usual for their kind, of length 1.
+    fn centred(&self, features: &[f32], logits: Option<&[f32]>, kind: usize) -> Vec<f32> {
+        let seen = match logits.filter(|at| at.len() == self.classifier.n_classes()) {
+            Some(logits) => impression(logits),
+            None => impression(&self.classifier.logits(features)),
+        };
+        centred(&seen, &self.means, kind)
+    }
+}
+
 impl Space {
     /// Coordinates of features, and of their impression: how many there are.
     pub(crate) fn parts(&self) -> (usize, usize) {
@@ -72,9 +83,15 @@ impl Space {
         (self.basis.len() / self.dimension.max(1), self.impressions.as_ref().map_or(0, of_impressions))
     }
 
-    /// Features `[dimension]` less what is usual for their kind, of length 1.
-    pub fn centred(&self, features: &[f32], kind: usize) -> Vec<f32> {
-        centred(features, &self.means, kind)
+    /// Features `[dimension]` and their impression, each less what is usual for its kind, side by side, and together of length
+    /// 1: where they lie before any directions are taken. `logits` are as in [`Space::project`].
+    pub fn centred(&self, features: &[f32], logits: Option<&[f32]>, kind: usize) -> Vec<f32> {
+        let mut own = centred(features, &self.means, kind);
+        let Some(it) = &self.impressions else { return own };
+        let (of_features, of_impressions) = shares(it.weight);
+        own.iter_mut().for_each(|x| *x *= of_features);
+        own.extend(it.centred(features, logits, kind).iter().map(|x| of_impressions * x));
+        own
     }
 
     /// Coordinates of an embedding: how many there are.
@@ -90,13 +107,9 @@ impl Space {
         };
         let own = centred(features, &self.means, kind);
         let Some(it) = &self.impressions else { return along(&self.basis, &own, 1.0) };
-        let seen = match logits.filter(|at| at.len() == it.classifier.n_classes()) {
-            Some(logits) => impression(logits),
-            None => impression(&it.classifier.logits(features)),
-        };
         let (of_features, of_impressions) = shares(it.weight);
         let mut at = along(&self.basis, &own, of_features);
-        at.extend(along(&it.basis, &centred(&seen, &it.means, kind), of_impressions));
+        at.extend(along(&it.basis, &it.centred(features, logits, kind), of_impressions));
         at
     }
 }

@@ -21,14 +21,9 @@ const PRIOR_EVENTS: f64 = 5.0;
 const BLOCK: usize = 512;
 const PANEL: usize = 160;
 
-/// The space of what was taught: a function of its vectors and events, and not of its classes' names. `weight` is the length of
-/// an impression, see [`Impressions`]; of no matter where the network's last layer is not known.
-pub fn space(taught: &Taught, weight: f64) -> Result<Space, FitError> {
-    space_of(taught, &taught.lessons(), weight)
-}
-
-/// The same, of its lessons.
-pub(super) fn space_of(taught: &Taught, lessons: &[Lesson<'_>], weight: f64) -> Result<Space, FitError> {
+/// The space of what was taught, of its lessons: a function of its vectors and events, and not of its classes' names. `weight` is
+/// the length of an impression, see [`Impressions`]; of no matter where the network's last layer is not known.
+pub(super) fn space(taught: &Taught, lessons: &[Lesson<'_>], weight: f64) -> Result<Space, FitError> {
     let dimension = taught.dimension;
     let most = if taught.last_layer().is_some() { MAX_DIRECTIONS / 2 } else { MAX_DIRECTIONS };
     let features = |lesson: usize| lessons[lesson].features;

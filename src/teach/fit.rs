@@ -126,7 +126,7 @@ struct Placed {
 /// Finds that space: as it is before anything is known, until cross-validation shows better by a standard error.
 fn placed(taught: &Taught) -> Result<Placed, FitError> {
     let (lessons, folds, impression) = (taught.lessons(), folds(taught), Recipe::PRIOR.impression);
-    let space = directions::space_of(taught, &lessons, impression)?;
+    let space = directions::space(taught, &lessons, impression)?;
     let samples = taught.samples_of(&lessons, &space);
     let mut placed = Placed { space, samples, folds, impression };
     let n_own = placed.space.parts().0;
@@ -158,7 +158,7 @@ fn placed(taught: &Taught) -> Result<Placed, FitError> {
 pub fn by_recipe(taught: &Taught, recipe: &Recipe) -> Result<Learned, FitError> {
     check(taught)?;
     let lessons = taught.lessons();
-    let space = directions::space_of(taught, &lessons, recipe.impression)?;
+    let space = directions::space(taught, &lessons, recipe.impression)?;
     let samples = taught.samples_of(&lessons, &space);
     let logistic = Logistic::fit(&samples, recipe.ridge, None, Care::Final);
     learned(taught, space, &samples, recipe, &logistic)

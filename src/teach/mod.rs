@@ -10,7 +10,7 @@ pub mod label_file;
 pub mod pictures;
 pub mod taught;
 
-pub mod directions;
+mod directions;
 pub mod folds;
 pub mod logistic;
 pub mod side_by_side;

@@ -118,6 +118,31 @@ fn a_day_has_its_questions_and_no_more_and_the_next_has_others() {
 }
 
 #[test]
+fn once_another_head_serves_what_is_left_of_a_day_is_chosen_anew() {
+    let site = Site::new();
+    watch(&site, 60);
+    let filler = filler(&site, soon(), |it| it.ask.random_share = 0.2);
+    assert_eq!(filler.renew("species", 1).unwrap(), Filled { added: 0, expired: 0 }, "no day has begun");
+    assert_eq!(filler.fill("species", 1).unwrap().added, 20);
+    let open = || filler.reader().open_questions("species").unwrap();
+    let before = open();
+    let random: BTreeSet<Uuid> = before.iter().filter(|it| it.why == Why::Random).map(|it| it.id).collect();
+    assert_eq!(random.len(), 4);
+    let lent: BTreeSet<Uuid> =
+        filler.store.lease("species", "ann", 2, 600.0).unwrap().into_iter().map(|it| it.id).collect();
+    site.label(0, 10);
+    assert_eq!(site.train().serving, 1);
+    let stay = random.union(&lent).count();
+    let renewed = filler.renew("species", 2).unwrap();
+    assert_eq!(renewed, Filled { added: 20 - stay, expired: 20 - stay });
+    let after = open();
+    assert!(random.iter().chain(&lent).all(|id| after.iter().any(|it| it.id == *id)));
+    assert_eq!(after.iter().filter(|it| it.why == Why::Random).count(), 4, "no more is drawn");
+    let filling = filler.reader().last_filling("species").unwrap().unwrap();
+    assert_eq!(filling.events, 0, "the check is of the day's beginning");
+}
+
+#[test]
 fn a_day_begins_at_midnight_where_the_first_camera_hangs() {
     let site = Site::new();
     let at = "2026-11-24T11:30:00Z".parse().unwrap();
@@ -142,6 +167,7 @@ fn what_a_head_says_of_events_and_of_its_own_lessons_is_gathered() {
         generations: &generations,
         head: &head,
         featurizers: (&identity, None),
+        classifier: filler.classifier.as_ref(),
         protected: &filler.protected,
         threshold: 0.5,
     };

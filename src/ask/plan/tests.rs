@@ -66,7 +66,7 @@ impl Site {
             let unknown = fitted.alone.border.unknown;
             Candidate {
                 id: id(i),
-                vector: fitted.alone.learned.space().centred(&self.features[i], 0),
+                vector: fitted.alone.learned.space().centred(&self.features[i], None, 0),
                 probabilities: (0..taught.classes.len()).map(|it| together.probability(it, None)).collect(),
                 strangeness: Some(unknown.strangeness(&together) - unknown.threshold),
                 protected: false,
