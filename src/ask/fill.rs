@@ -180,7 +180,7 @@ impl Filler {
         let chosen: HashSet<_> =
             asks.iter().filter_map(|it| if let About::Event(id) = it.about { Some(id) } else { None }).collect();
         asks.extend(least_sure(&gathered.seen, &chosen, budget - asks.len()));
-        let question = |Ask { about, why, reason, blind, probability, .. }: Ask| {
+        let question = |Ask { about, why, reason, blind, probability, alike }: Ask| {
             let (event, moment) = match about {
                 About::Event(id) => (Some(id), None),
                 About::Moment(id) => (None, Some(id)),
@@ -189,7 +189,7 @@ impl Filler {
                 Some(id) => self.reader.best_picture(id)?,
                 None => moment,
             };
-            Ok(NewQuestion { task: task.into(), why, reason, blind, event, moment, media, probability })
+            Ok(NewQuestion { task: task.into(), why, reason, blind, event, moment, media, probability, alike })
         };
         asks.into_iter().map(question).collect()
     }

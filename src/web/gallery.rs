@@ -38,6 +38,8 @@ struct Gallery {
     key: String,
     names: Vec<Offered>,
     here: String,
+    /// Where the questions go on, for whoever came from one; may be empty.
+    review: String,
     older: String,
 }
 
@@ -58,6 +60,8 @@ pub(super) struct Asked {
     #[serde(default)]
     species: String,
     like: Option<Uuid>,
+    /// What one is asked about, and what stands beside it.
+    question: Option<Uuid>,
     before: Option<Uuid>,
 }
 
@@ -66,17 +70,29 @@ pub(super) async fn gallery(State(app): State<App>, who: Who, Query(asked): Quer
 }
 
 async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> {
-    let task = app.teach.tasks.first().cloned().unwrap_or_default();
+    let question = match asked.question {
+        Some(id) => {
+            let store = app.store.clone();
+            on_disk(app, move || store.question(id)).await?
+        }
+        None => None,
+    };
+    let first = || app.teach.tasks.first().cloned().unwrap_or_default();
+    let task = question.as_ref().map_or_else(first, |it| it.task.clone());
     let (named, names) = said::offered(app, &task).await?;
     let (store, of, here) = (app.store.clone(), task.clone(), who.clone());
     let hides = Hides::from(app, who);
     let featurizer = app.contracts.first.identity();
-    let Asked { species, like, before } = asked;
+    let Asked { species, like, question: asked_about, before } = asked;
     let wanted = species.clone();
     let (seen, chosen, items, older) = on_disk(app, move || {
         let seen = store.classes_seen(&of)?;
         let (mut older, mut chosen) = (None, wanted);
-        let mut events: Vec<StoredEvent> = if let Some(like) = like {
+        let mut events: Vec<StoredEvent> = if let Some(id) = asked_about {
+            chosen.clear();
+            let about = question.and_then(|it| it.event).into_iter().chain(store.beside(id)?);
+            about.filter_map(|it| store.event(it).transpose()).collect::<Result<_, _>>()?
+        } else if let Some(like) = like {
             let near = store.alike(like, &featurizer, N_EVENTS - 1)?;
             chosen.clear();
             store.event(like)?.into_iter().chain(near.into_iter().map(|it| it.event)).collect()
@@ -111,8 +127,10 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
     let link = |(name, events): (String, u64)| SpeciesLink { query: in_query(&name), name, events };
     Ok(page(&Gallery {
         frame: Frame::new("Gallery", who),
-        heading: if like.is_some() { "What looks like it".into() } else { "Gallery".into() },
-        nothing: if like.is_some() {
+        heading: if like.or(asked_about).is_some() { "What looks like it".into() } else { "Gallery".into() },
+        nothing: if asked_about.is_some() {
+            "There is no such question any more."
+        } else if like.is_some() {
             "Nothing to compare it with: there is no such event, or no vector of it."
         } else if chosen.is_empty() {
             "Nothing has come by yet."
@@ -120,7 +138,12 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
             "None of these among the latest events."
         },
         key: Uuid::now_v7().simple().to_string(),
-        here: like.map_or_else(|| of_species.clone(), |it| format!("/gallery?like={it}")),
+        here: match (asked_about, like) {
+            (Some(it), _) => format!("/gallery?question={it}"),
+            (None, Some(it)) => format!("/gallery?like={it}"),
+            (None, None) => of_species.clone(),
+        },
+        review: asked_about.map(|_| format!("/review?task={}", in_query(&task))).unwrap_or_default(),
         older: older.map(|it| format!("{of_species}&before={it}")).unwrap_or_default(),
         species: seen.into_iter().map(link).collect(),
         task,

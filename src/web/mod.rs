@@ -1,5 +1,6 @@
 //! HTTP: metrics, health, the API and the pages. Thin: it reads the store, the metrics and the cameras' status.
 
+mod answering;
 mod api;
 mod connections;
 mod event;

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Json;
-use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Query, State};
+use axum::response::Response;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::App;
 use super::api::on_disk;
-use super::frame::{Frame, go, in_query, not_done, page};
+use super::frame::{Frame, not_done, page};
 use super::learning::{self, Learning};
 use super::names::{Choice, Offered, choices};
 use super::page::Moment;
-use super::said::{self, Fields};
+use super::said;
 use super::who::Who;
 use crate::domain::{Modality, ObservationType};
 use crate::observe::ranked::ranked;
@@ -54,7 +52,7 @@ struct Cards {
 /// How far the day's work is.
 pub(super) struct Progress {
     left: u64,
-    said: String,
+    pub(super) said: String,
 }
 
 /// One question.
@@ -70,6 +68,8 @@ struct Card {
     hint: String,
     /// What people have said of it.
     said: Vec<String>,
+    /// Other events that look like it.
+    n_alike: usize,
     camera: String,
     place: String,
     time: Moment,
@@ -126,14 +126,6 @@ pub(super) struct Asked {
     n: Option<usize>,
 }
 
-/// What a script is told once an answer is on disk.
-#[derive(Debug, Serialize)]
-struct Told {
-    progress: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    question: Option<Uuid>,
-}
-
 /// The page with the next question.
 pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query<Asked>) -> Response {
     let made = async {
@@ -154,100 +146,8 @@ pub(super) async fn more(State(app): State<App>, who: Who, Query(asked): Query<A
     made.await.unwrap_or_else(|it: Response| it)
 }
 
-/// Takes an answer down; then the next question.
-pub(super) async fn answer(
-    State(app): State<App>,
-    who: Who,
-    headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let fields = Fields(fields);
-    let done = async { said::take_down(&app, &who, &fields).await };
-    match done.await {
-        Ok(Ok(_)) => next(&app, &headers, &fields, None).await,
-        Ok(Err((status, why))) => refused(&who, &headers, &fields, status, why),
-        Err(response) => response,
-    }
-}
-
-/// Leaves a question to others.
-pub(super) async fn skip(
-    State(app): State<App>,
-    who: Who,
-    headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let fields = Fields(fields);
-    let done = async {
-        match fields.id("question") {
-            Ok(Some(question)) => {
-                let (store, name) = (app.store.clone(), who.name.clone());
-                on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(()))
-            }
-            Ok(None) => Ok(Err("which question?".to_owned())),
-            Err(why) => Ok(Err(why)),
-        }
-    };
-    match done.await {
-        Ok(Ok(())) => next(&app, &headers, &fields, None).await,
-        Ok(Err(why)) => refused(&who, &headers, &fields, StatusCode::UNPROCESSABLE_ENTITY, why),
-        Err(response) => response,
-    }
-}
-
-/// Takes back what was done last, and asks that again.
-pub(super) async fn undo(
-    State(app): State<App>,
-    who: Who,
-    headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let fields = Fields(fields);
-    let done = async {
-        let task = match said::task(&app, fields.get("task")) {
-            Ok(it) => it,
-            Err((status, why)) => return Ok(Err((status, why))),
-        };
-        let (store, name) = (app.store.clone(), who.name.clone());
-        on_disk(&app, move || store.undo(&task, &name)).await.map(Ok)
-    };
-    match done.await {
-        Ok(Ok(again)) => next(&app, &headers, &fields, again.map(|it| it.id)).await,
-        Ok(Err((status, why))) => refused(&who, &headers, &fields, status, why),
-        Err(response) => response,
-    }
-}
-
-fn is_script(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).is_some_and(|it| it == "application/json")
-}
-
-/// A script is told that it is on disk; a browser without one goes on to the next question.
-async fn next(app: &App, headers: &HeaderMap, fields: &Fields, question: Option<Uuid>) -> Response {
-    let task = said::task(app, fields.get("task")).unwrap_or_default();
-    if !is_script(headers) {
-        let question = question.map(|it| format!("&question={it}")).unwrap_or_default();
-        return go(&format!("/review?task={}{question}", in_query(&task)));
-    }
-    let store = app.store.clone();
-    match on_disk(app, move || store.queue_state(&task)).await {
-        Ok(state) => Json(Told { progress: progress(&state).said, question }).into_response(),
-        Err(response) => response,
-    }
-}
-
-fn refused(who: &Who, headers: &HeaderMap, fields: &Fields, status: StatusCode, why: String) -> Response {
-    if is_script(headers) {
-        return (status, Json(serde_json::json!({ "error": why }))).into_response();
-    }
-    let back = match fields.id("question") {
-        Ok(Some(question)) => format!("/review?task={}&question={question}", in_query(fields.get("task"))),
-        _ => "/review".into(),
-    };
-    not_done(who, status, why, &back)
-}
-
-fn progress(state: &QueueState) -> Progress {
+/// In a sentence.
+pub(super) fn progress(state: &QueueState) -> Progress {
     let all = state.open + state.answered_today;
     let said = match state.open {
         0 => format!("{} today, nothing left", state.answered_today),
@@ -310,6 +210,7 @@ impl Maker {
             guesses: Vec::new(),
             hint: String::new(),
             said: Vec::new(),
+            n_alike: 0,
             camera: String::new(),
             place: String::new(),
             time: Moment::of(question.asked_at, "UTC", now),
@@ -338,6 +239,7 @@ impl Maker {
         card.answer.frame = shown.map(|it| it.to_string()).unwrap_or_default();
         let alt = format!("{}, {}", event.camera, card.time.short);
         card.picture = shown.map(|it| Shown { src: format!("/media/{it}"), alt });
+        card.n_alike = store.beside(question.id)?.len();
         if !question.blind {
             card.guesses = self.guesses(&stored, &question.task)?;
             card.hint = hint(&stored, &question.task);

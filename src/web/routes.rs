@@ -11,8 +11,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::refused::Refused;
 use super::who::Role::{self, Administer, Label, Look};
 use super::{
-    App, MAX_BODY_BYTES, alive, api, event, gallery, guard, history, learning, login, metrics_text, page, progress,
-    ready, review, setup,
+    App, MAX_BODY_BYTES, alive, answering, api, event, gallery, guard, history, learning, login, metrics_text, page,
+    progress, ready, review, setup,
 };
 
 /// A path, and who may ask for it by which method.
@@ -42,9 +42,9 @@ pub(super) fn routes() -> Vec<Route> {
         get(Some(Label), "/review", review::review),
         get(Some(Label), "/review/cards", review::more),
         get(Some(Label), "/review/learning", learning::learning),
-        post(Some(Label), "/review/answer", review::answer),
-        post(Some(Label), "/review/skip", review::skip),
-        post(Some(Label), "/review/undo", review::undo),
+        post(Some(Label), "/review/answer", answering::answer),
+        post(Some(Label), "/review/skip", answering::skip),
+        post(Some(Label), "/review/undo", answering::undo),
         get(Some(Look), "/events/{id}", event::event),
         post(Some(Label), "/events/{id}/label", event::label),
         get(Some(Look), "/gallery", gallery::gallery),

@@ -39,6 +39,7 @@ fn asked(site: &Site) -> Vec<NewQuestion> {
         moment,
         media: None,
         probability: moment.map(|_| 0.5),
+        alike: Vec::new(),
     };
     let mut all: Vec<NewQuestion> =
         site.events.iter().rev().take(6).map(|it| question(Why::Unsure, Some(it.id), None)).collect();

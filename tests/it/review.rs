@@ -71,8 +71,12 @@ pub(crate) fn asked(n: usize) -> (TempDir, String, BTreeMap<Uuid, &'static str>)
             moment: None,
             media: Some(update.keepsakes[1].id),
             probability: None,
+            alike: Vec::new(),
         });
     }
+    // The first is a fox: beside it stand the next two, and a deer that is none.
+    let beside = [4, 8, 1].into_iter().filter_map(|it| questions.get(it)?.event).collect();
+    questions[0].alike = beside;
     assert_eq!(store.ask(&questions).unwrap(), n);
     drop(store);
     (state, config.to_str().unwrap().to_owned(), truth)
@@ -394,6 +398,34 @@ fn without_scripts_forms_do_the_same() {
         "document.querySelector('.none') !== null || document.querySelectorAll('.event').length === 0",
     );
     assert_eq!(site.said().values().filter(|it| *it == "roe deer").count() as u64, n);
+}
+
+#[test]
+fn what_looks_like_what_is_asked_about_is_named_together() {
+    let site = Site::new(10);
+    let Some(mut browser) = Browser::start() else { return };
+    browser.go(&site.url("/review"));
+    let (question, fox) = shown(&mut browser);
+    browser.click(&format!("a[href='/gallery?question={question}']"));
+    browser.wait("what looks like it", "document.querySelectorAll('.pick input').length === 4");
+    assert!(browser.text("document.querySelector('.pick input').value") == fox.to_string());
+    let last = "document.querySelectorAll('.pick input')[3]";
+    let deer: Uuid = browser.text(&format!("{last}.value")).parse().unwrap();
+    assert_eq!(site.truth[&deer], "roe deer");
+    assert!(browser.violations().is_empty());
+    browser.eval("document.querySelectorAll('.pick input').forEach((it) => it.checked = true)");
+    browser.eval(&format!("{last}.checked = false"));
+    browser.click(".sticky [name=species]");
+    browser.enter("red fox");
+    browser.press("Enter");
+    browser.wait("what is left", "document.querySelectorAll('.pick input').length === 2");
+    let said = site.said();
+    assert!(said.len() == 3 && said.values().all(|it| *it == "red fox"), "{said:?}");
+    assert!(said.keys().all(|it| site.truth[it] == "red fox"), "{said:?}");
+    // The question is answered, and the next is asked.
+    browser.click("a[href='/review?task=species']");
+    browser.wait("the next question", "document.querySelector('#answer [name=event]') !== null");
+    assert_ne!(shown(&mut browser).0, question);
 }
 
 #[test]

@@ -106,6 +106,8 @@ pub struct NewQuestion {
     pub media: Option<Uuid>,
     /// With which it was drawn at random, 0..=1; none where it was chosen.
     pub probability: Option<f64>,
+    /// Other events that look like it, the likeliest first.
+    pub alike: Vec<Uuid>,
 }
 
 /// How the questions of a task are.
@@ -291,6 +293,17 @@ impl Reader {
         self.read(|db| question(db, id))
     }
 
+    /// Events that look like the one that a question is about, the likeliest first, of which nobody has said anything yet.
+    pub fn beside(&self, question: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT b.event FROM question_alike b JOIN questions q ON q.id = b.question
+                       WHERE q.id = ?1 AND NOT EXISTS (SELECT 1 FROM answers a
+                           WHERE a.event = b.event AND a.task = q.task AND a.withdrawn_us IS NULL)
+                       ORDER BY b.position";
+            db.prepare_cached(sql)?.query_map([question.as_bytes()], |row| words::uuid(row, 0))?.collect()
+        })
+    }
+
     /// The open questions of a task, in order.
     pub fn open_questions(&self, task: &str) -> Result<Vec<Question>, StoreError> {
         self.read(|db| {
@@ -442,10 +455,15 @@ fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp) -> rusqlit
                    END";
     let mut statement = db.prepare_cached(sql)?;
     let mut n = 0;
+    // Of what has been erased meanwhile nothing stays.
+    let sql = "INSERT INTO question_alike (question, position, event)
+               SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM events WHERE id = ?3)";
+    let mut beside = db.prepare_cached(sql)?;
     for it in questions {
         position += 1;
-        n += statement.execute(params![
-            Uuid::now_v7().as_bytes(),
+        let id = Uuid::now_v7();
+        let added = statement.execute(params![
+            id.as_bytes(),
             it.task,
             position,
             it.why.as_str(),
@@ -457,6 +475,10 @@ fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp) -> rusqlit
             it.probability.map(words::finite),
             now.as_microsecond(),
         ])?;
+        n += added;
+        for (nth, event) in it.alike.iter().enumerate().filter(|_| added > 0) {
+            beside.execute(params![id.as_bytes(), words::count(nth as u64), event.as_bytes()])?;
+        }
     }
     Ok(n)
 }

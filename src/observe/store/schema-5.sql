@@ -53,3 +53,12 @@ WHEN (NEW.withdrawn_us IS NULL) <> (OLD.withdrawn_us IS NULL) BEGIN
         * (SELECT count(*) FROM labels l WHERE l.answer = NEW.id AND l.class = label_totals.class)
     WHERE task = NEW.task AND class IN (SELECT l.class FROM labels l WHERE l.answer = NEW.id);
 END;
+
+-- Events that look like the one that a question is about, the likeliest first: one answer may name them all.
+CREATE TABLE question_alike (
+    question BLOB NOT NULL REFERENCES questions (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    event    BLOB NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+    PRIMARY KEY (question, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX question_alike_event ON question_alike (event);

@@ -37,6 +37,7 @@ fn ask(store: &Store, moment: Uuid) -> Uuid {
         moment: Some(moment),
         media: Some(moment),
         probability: Some(0.5),
+        alike: Vec::new(),
     };
     assert_eq!(store.ask(&[question]).unwrap(), 1);
     store.open_questions("species").unwrap().iter().find(|it| it.moment == Some(moment)).unwrap().id

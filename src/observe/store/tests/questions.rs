@@ -42,6 +42,7 @@ fn of(event: Uuid) -> NewQuestion {
         moment: None,
         media: None,
         probability: None,
+        alike: Vec::new(),
     }
 }
 
@@ -194,6 +195,27 @@ fn an_answer_said_again_is_the_same_answer() {
             "{wrong:?}"
         );
     }
+}
+
+#[test]
+fn what_looks_alike_stands_beside_a_question_until_it_is_answered_or_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let events = asked(&store, 4);
+    let update = fixture::update(Change::Ended, "lynx", 1);
+    store.save(&update, FEATURIZER).unwrap();
+    let alike = vec![events[2], events[0], Uuid::now_v7(), events[3]];
+    assert_eq!(store.ask(&[NewQuestion { alike, ..of(update.event.id) }]).unwrap(), 1);
+    let mut open = store.open_questions("species").unwrap();
+    let question = open.pop().unwrap().id;
+    assert_eq!(store.beside(question).unwrap(), [events[2], events[0], events[3]], "of another nothing is known");
+    store.answer(&say(&open[0], "ann", "lynx", None)).unwrap();
+    assert_eq!(store.beside(question).unwrap(), [events[2], events[3]]);
+    let db = rusqlite::Connection::open(dir.path().join("eyeshine.db")).unwrap();
+    db.pragma_update(None, "foreign_keys", true).unwrap();
+    db.execute("DELETE FROM events WHERE id = ?1", [events[2].as_bytes()]).unwrap();
+    assert_eq!(store.beside(question).unwrap(), [events[3]]);
+    assert_eq!(store.beside(Uuid::nil()).unwrap(), Vec::<Uuid>::new());
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! What a form of the review page does: an answer, a skip, what is taken back. A script sends the same forms, and is told in JSON.
+
+use axum::Json;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::App;
+use super::api::on_disk;
+use super::frame::{go, in_query, not_done};
+use super::review::progress;
+use super::said::{self, Fields, NotTaken};
+use super::who::Who;
+
+type Sent = Form<Vec<(String, String)>>;
+/// The question to go on with, where it is not the next; or why it was not done.
+type Done = Result<Result<Option<Uuid>, NotTaken>, Response>;
+
+/// What a script is told once an answer is on disk.
+#[derive(Debug, Serialize)]
+struct Told {
+    progress: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<Uuid>,
+}
+
+/// Takes an answer down; then the next question.
+pub(super) async fn answer(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
+    let fields = Fields(fields);
+    let done = said::take_down(&app, &who, &fields).await;
+    on(&app, &who, &headers, &fields, done.map(|it| it.map(|_| None))).await
+}
+
+/// Leaves a question to others.
+pub(super) async fn skip(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
+    let fields = Fields(fields);
+    let invalid = |why: String| Ok(Err((StatusCode::UNPROCESSABLE_ENTITY, why)));
+    let done = match fields.id("question") {
+        Ok(Some(question)) => {
+            let (store, name) = (app.store.clone(), who.name.clone());
+            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(None))
+        }
+        Ok(None) => invalid("which question?".to_owned()),
+        Err(why) => invalid(why),
+    };
+    on(&app, &who, &headers, &fields, done).await
+}
+
+/// Takes back what was done last, and asks that again.
+pub(super) async fn undo(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
+    let fields = Fields(fields);
+    let done = match said::task(&app, fields.get("task")) {
+        Ok(task) => {
+            let (store, name) = (app.store.clone(), who.name.clone());
+            on_disk(&app, move || store.undo(&task, &name)).await.map(|again| Ok(again.map(|it| it.id)))
+        }
+        Err(why) => Ok(Err(why)),
+    };
+    on(&app, &who, &headers, &fields, done).await
+}
+
+fn is_script(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|it| it == "application/json")
+}
+
+/// A script is told that it is on disk; a browser without one goes on to the next question. What was not done is said to both.
+async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Done) -> Response {
+    let question = match done {
+        Ok(Ok(question)) => question,
+        Ok(Err((status, why))) => return refused(who, headers, fields, status, why),
+        Err(response) => return response,
+    };
+    let task = said::task(app, fields.get("task")).unwrap_or_default();
+    if !is_script(headers) {
+        let question = question.map(|it| format!("&question={it}")).unwrap_or_default();
+        return go(&format!("/review?task={}{question}", in_query(&task)));
+    }
+    let store = app.store.clone();
+    match on_disk(app, move || store.queue_state(&task)).await {
+        Ok(state) => Json(Told { progress: progress(&state).said, question }).into_response(),
+        Err(response) => response,
+    }
+}
+
+fn refused(who: &Who, headers: &HeaderMap, fields: &Fields, status: StatusCode, why: String) -> Response {
+    if is_script(headers) {
+        return (status, Json(serde_json::json!({ "error": why }))).into_response();
+    }
+    let back = match fields.id("question") {
+        Ok(Some(question)) => format!("/review?task={}&question={question}", in_query(fields.get("task"))),
+        _ => "/review".into(),
+    };
+    not_done(who, status, why, &back)
+}
