@@ -21,8 +21,10 @@ demo: build
 	$(EYESHINE) demo $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(LISTEN),--listen $(LISTEN))
 
 # Flows mostly wait: for cameras, for a daemon, for animals. Three a core keep the cores busy; who needs most of them takes turns.
+# The newcomer watches the whole of it as it goes, and has the machine to themselves.
 test: setup-tests build
-	RUST_TEST_THREADS=$$((3 * $$(nproc))) cargo test --release --locked --no-fail-fast
+	RUST_TEST_THREADS=$$((3 * $$(nproc))) cargo test --release --locked --no-fail-fast -- --skip newcomer
+	cargo test --release --locked --test it -- newcomer
 	target/models-venv/bin/python models/test_models.py
 
 setup:

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::fill::{FillError, Filler};
 use crate::clock::Clock;
@@ -16,7 +17,7 @@ use crate::metrics::Metrics;
 
 /// Between looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// Choosing may take this share of the time.
+/// Choosing may take this part of a core's time; what it waited for others meanwhile is not counted.
 const SHARE: u32 = 20;
 /// The lowest priority: it gets what nobody else wants.
 const NICENESS: i32 = 19;
@@ -103,13 +104,14 @@ impl Asker {
         if !is_due && !is_stale {
             return Ok(());
         }
-        let began = Instant::now();
+        let (began, spent) = (Instant::now(), spent());
         let filled = if is_due {
             self.filler.fill(&task.name, rand::random())
         } else {
             self.filler.renew(&task.name, rand::random())
         };
-        task.not_before = Some(Instant::now() + self.pause.max(began.elapsed() * SHARE));
+        let spent = self::spent().saturating_sub(spent);
+        task.not_before = Some(Instant::now() + self.pause.max(spent * SHARE));
         let filled = filled?;
         task.generation = Some(serving);
         self.metrics
@@ -122,4 +124,10 @@ impl Asker {
         tracing::info!(task = task.name, added, expired, took_secs, "questions chosen");
         Ok(())
     }
+}
+
+/// Processor time of this thread.
+fn spent() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }

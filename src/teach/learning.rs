@@ -9,6 +9,8 @@ use super::report::curve::{Curve, Pace, curve};
 use super::report::figures::Figure;
 use super::taught::Taught;
 
+/// A curve holds until labels are this share more, or fewer: it is flat between, and the next labels wait for it.
+const STALE: f64 = 0.2;
 /// Beside a training: a few seconds, however much is labelled.
 const DRAWS: usize = 4;
 const LESSONS: usize = 1_500;
@@ -23,6 +25,8 @@ const USUAL_EXPONENT: f64 = 0.5;
 pub struct Learning {
     /// How right heads of fewer labels are; none where there are too few to say.
     pub curve: Option<Curve>,
+    /// Labelled events when it was drawn.
+    pub curve_events: usize,
     /// Every class that was taught.
     pub classes: Vec<ClassLearned>,
 }
@@ -50,8 +54,9 @@ pub struct Gain<'a> {
 }
 
 impl Learning {
-    /// Of what a head was taught, by its recipe and its answers out of fold.
-    pub(super) fn of(taught: &Taught, recipe: Recipe, out_of_fold: &[OutOfFold]) -> Learning {
+    /// Of what a head was taught, by its recipe and its answers out of fold. The curve of a former head is drawn anew only where
+    /// labels are many more or fewer.
+    pub(super) fn of(taught: &Taught, recipe: Recipe, out_of_fold: &[OutOfFold], former: Option<Learning>) -> Learning {
         let mut classes: Vec<ClassLearned> = taught
             .classes
             .iter()
@@ -63,12 +68,17 @@ impl Learning {
             classes[class].asked += 1;
             classes[class].right += usize::from(it.together.answer(taught.blank()) == Some(class));
         }
+        let events = taught.events.len();
+        let holds = |it: &Learning| it.curve_events.abs_diff(events) as f64 <= STALE * it.curve_events as f64;
+        if let Some(Learning { curve: Some(curve), curve_events, .. }) = former.filter(holds) {
+            return Learning { curve: Some(curve), curve_events, classes };
+        }
         let pace = Pace { draws: DRAWS, recipe: Some(recipe), lessons: LESSONS, asked: ASKED };
         let curve = curve(taught, &pace).unwrap_or_else(|error| {
             tracing::debug!(%error, "no learning curve");
             None
         });
-        Learning { curve, classes }
+        Learning { curve, curve_events: events, classes }
     }
 
     /// Classes by what more labels of each may bring, the most first.
@@ -116,7 +126,7 @@ mod tests {
         world.move_near(3, 2, 0.2);
         let taught = world.taught(&[24, 24, 24, 8]);
         let fitted = fit(&taught).unwrap();
-        let learning = Learning::of(&taught, fitted.alone.choice.recipe, &fitted.out_of_fold());
+        let learning = Learning::of(&taught, fitted.alone.choice.recipe, &fitted.out_of_fold(), None);
         let curve = learning.curve.as_ref().unwrap();
         let points = &curve.points;
         assert!(points.len() >= 3 && points[0].events_a_class == 1, "{curve:?}");
@@ -129,7 +139,13 @@ mod tests {
         assert_eq!(gains[0].of.class, taught.classes[3].name.to_string(), "few, and mixed up: {learning:?}");
         assert_eq!(gains[3].of.class, "blank", "it lies apart: {learning:?}");
         // The same labels say the same.
-        assert_eq!(learning, Learning::of(&taught, fitted.alone.choice.recipe, &fitted.out_of_fold()));
+        let of =
+            |taught: &Taught, former| Learning::of(taught, fitted.alone.choice.recipe, &fitted.out_of_fold(), former);
+        assert_eq!(learning, of(&taught, None));
+        // A few labels more are no reason to draw it again, many are.
+        let former = |curve_events| Some(Learning { curve_events, classes: Vec::new(), ..learning.clone() });
+        assert_eq!(of(&taught, former(70)), Learning { curve_events: 70, ..learning.clone() });
+        assert_eq!(of(&taught, former(60)), learning);
         let json = serde_json::to_string(&learning).unwrap();
         assert_eq!(serde_json::from_str::<Learning>(&json).unwrap().classes, learning.classes);
     }
@@ -138,7 +154,7 @@ mod tests {
     fn of_a_few_labels_nothing_is_foretold() {
         let taught = World::new().taught(&[3, 3, 1]);
         let fitted = fit(&taught).unwrap();
-        let learning = Learning::of(&taught, fitted.alone.choice.recipe, &fitted.out_of_fold());
+        let learning = Learning::of(&taught, fitted.alone.choice.recipe, &fitted.out_of_fold(), None);
         assert_eq!(learning.curve, None);
         assert!(learning.gains().iter().all(|it| it.added.is_none()));
         assert_eq!(learning.classes[2].asked, 0, "the only one is never asked about");
@@ -155,7 +171,11 @@ mod tests {
             why_not: None,
         };
         let class = |class: &str, events, right| ClassLearned { class: class.into(), events, asked: events, right };
-        let mut learning = Learning { curve: Some(curve), classes: vec![class("deer", 30, 29), class("fox", 10, 4)] };
+        let mut learning = Learning {
+            curve: Some(curve),
+            curve_events: 40,
+            classes: vec![class("deer", 30, 29), class("fox", 10, 4)],
+        };
         // 7 of 12 are wrong; twice the events leave half of that; of two classes that is an eighth and a bit.
         let gains = learning.gains();
         assert_eq!((&*gains[0].of.class, &*gains[1].of.class), ("fox", "deer"));

@@ -215,7 +215,8 @@ fn train_on(
     }
     generations.prune(config.keep_generations)?;
     // Nobody waits for this: the head is where it belongs already.
-    generations.set_learning(manifest.generation.number, &Learning::of(&taught, recipe, &out_of_fold))?;
+    let former = generations.learning()?.map(|it| it.1);
+    generations.set_learning(manifest.generation.number, &Learning::of(&taught, recipe, &out_of_fold, former))?;
     Ok(Trained { verdict, manifest: Some(manifest), serving, shadow, rolled_back })
 }
 

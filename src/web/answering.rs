@@ -36,14 +36,14 @@ pub(super) async fn answer(State(app): State<App>, who: Who, headers: HeaderMap,
 /// Leaves a question to others.
 pub(super) async fn skip(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
     let fields = Fields(fields);
-    let invalid = |why: String| Ok(Err((StatusCode::UNPROCESSABLE_ENTITY, why)));
+    let invalid = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, why);
     let done = match fields.id("question") {
         Ok(Some(question)) => {
             let (store, name) = (app.store.clone(), who.name.clone());
             on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(None))
         }
-        Ok(None) => invalid("which question?".to_owned()),
-        Err(why) => invalid(why),
+        Ok(None) => Ok(Err(invalid("which question?".to_owned()))),
+        Err(why) => Ok(Err(invalid(why))),
     };
     on(&app, &who, &headers, &fields, done).await
 }

@@ -123,7 +123,7 @@ mod tests {
             why_not: why_not.map(str::to_owned),
         };
         let class = |class: &str, asked, right| ClassLearned { class: class.into(), events: 7, asked, right };
-        Learning { curve: Some(curve), classes: vec![class("deer", 7, 7), class("<i>fox</i>", 0, 0)] }
+        Learning { curve: Some(curve), curve_events: 7, classes: vec![class("deer", 7, 7), class("<i>fox</i>", 0, 0)] }
     }
 
     #[test]

@@ -55,13 +55,13 @@ fn a_label_given_while_the_daemon_runs_becomes_a_live_head() {
         let current = fs::read_to_string(site.state().join("heads/species/current")).unwrap();
         knows("hen", 2) && serves(it, current.trim())
     });
-    daemon.wait("the daemon's word", 10, |it| verdicts(it, "promoted") >= 2.0 && children(it.pid()).is_empty());
+    daemon.wait("the daemon's word", 60, |it| verdicts(it, "promoted") >= 2.0 && children(it.pid()).is_empty());
     assert_eq!(verdicts(&daemon, "failed"), 0.0);
-    daemon.wait("its scores", 10, |it| {
+    daemon.wait("its scores", 60, |it| {
         let labels = [("task", "species"), ("score", "balanced_accuracy")];
         it.metrics().sum("eyeshine_head_held_out_score", &labels) > 0.5
     });
-    daemon.wait("no label that waits", 10, |it| of_species(&it.metrics(), "eyeshine_labels_waiting") == 0.0);
+    daemon.wait("no label that waits", 60, |it| of_species(&it.metrics(), "eyeshine_labels_waiting") == 0.0);
     let metrics = daemon.metrics();
     assert!(of_species(&metrics, "eyeshine_train_duration_seconds") > 0.0);
     let times = ["eyeshine_train_last_run_timestamp_seconds", "eyeshine_train_last_success_timestamp_seconds"];
@@ -229,7 +229,7 @@ fn prove_a_label_is_live_in_seconds_and_cameras_do_not_feel_it() {
         let metrics = it.metrics();
         cameras.iter().all(|(name, _)| metrics.is_in_state(name, "playing"))
     });
-    daemon.wait("word of the first head", 10, |it| verdicts(it, "promoted") == 1.0);
+    daemon.wait("word of the first head", 60, |it| verdicts(it, "promoted") == 1.0);
     thread::sleep(Duration::from_secs(5));
     let (mut quiet, mut busy) = (Latencies::default(), Latencies::default());
     let (mut slowest, mut training_secs) = (0.0_f64, 0.0_f64);
@@ -238,7 +238,7 @@ fn prove_a_label_is_live_in_seconds_and_cameras_do_not_feel_it() {
         made_up.label(&format!("new species {nth}"), 100_000 + nth);
         let began = |it: &Daemon| of_species(&it.metrics(), "eyeshine_train_last_run_timestamp_seconds");
         let before = began(&daemon);
-        daemon.wait("the training", 30, |it| began(it) > before);
+        daemon.wait("the training", 60, |it| began(it) > before);
         let (from, training) = (Latencies::of(&daemon.metrics()), Instant::now());
         daemon.wait("its verdict", 300, |it| verdicts(it, "promoted") == f64::from(nth + 2));
         let (to, took) = (Latencies::of(&daemon.metrics()), training.elapsed());

@@ -136,6 +136,11 @@ fn once_another_head_serves_what_is_left_of_a_day_is_chosen_anew() {
     let renewed = filler.renew("species", 2).unwrap();
     assert_eq!(renewed, Filled { added: 20 - stay, expired: 20 - stay });
     let after = open();
+    // What the answers cover is not asked about again.
+    let chosen = |all: &[Question]| -> BTreeSet<Option<Uuid>> {
+        all.iter().filter(|it| it.why != Why::Random).map(|it| it.event).collect()
+    };
+    assert_ne!(chosen(&before), chosen(&after));
     assert!(random.iter().chain(&lent).all(|id| after.iter().any(|it| it.id == *id)));
     assert_eq!(after.iter().filter(|it| it.why == Why::Random).count(), 4, "no more is drawn");
     let filling = filler.reader().last_filling("species").unwrap().unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use eyeshine::config::environment::Environment;
 use eyeshine::config::load::{Overrides, load_in};
 use eyeshine::config::{PeoplePictures, StoreConfig};
-use eyeshine::domain::{Change, Event, EventState, EventUpdate, Modality};
+use eyeshine::domain::EventUpdate;
 use eyeshine::infer::models::Contracts;
 use eyeshine::metrics::Metrics;
 use eyeshine::observe::store::{Store, Wanted};
@@ -410,21 +410,12 @@ fn retention(site: &Site) {
     at_most("a save that discards, ms", half, MAX_SAVE_MS);
 }
 
+/// A fox that has just gone: no blank event, of which only some an hour are stored.
 fn update() -> EventUpdate {
-    let event = Event {
-        id: Uuid::now_v7(),
-        camera: "camera-00".into(),
-        state: EventState::Ended,
-        start: Timestamp::now(),
-        end: Timestamp::now(),
-        duration_secs: 1.0,
-        modality: Modality::Colour,
-        observations: Vec::new(),
-        looks: 3,
-        media: Vec::new(),
-        people: false,
-    };
-    EventUpdate { change: Change::Ended, event, keepsakes: Vec::new(), said: Vec::new() }
+    let mut update = crate::web::update(Timestamp::now(), false);
+    update.event.camera = "camera-00".into();
+    update.event.media.clear();
+    EventUpdate { keepsakes: Vec::new(), ..update }
 }
 
 /// For good: the database is written anew.
