@@ -169,6 +169,7 @@ fn prove_a_million_events_are_in_nobodys_way() {
 /// The step to the newest schema, from the one before, as the first start after an update takes it.
 fn migrate(site: &Site) {
     let before = "DROP INDEX observations_called; DROP INDEX events_camera; DROP TABLE label_totals;
+        DROP TABLE question_alike;
         DROP TRIGGER label_totals_more; DROP TRIGGER label_totals_renamed; DROP TRIGGER label_totals_less;
         DROP TRIGGER label_totals_gone; DROP TRIGGER label_totals_withdrawn; PRAGMA user_version = 4;";
     site.raw().execute_batch(before).unwrap();
