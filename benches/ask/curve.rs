@@ -21,7 +21,7 @@ const MOST: usize = 320;
 pub(crate) const RANDOM: &str = "random";
 const QUEUE: &str = "the queue as it is shipped";
 const HERDING: &str = "uncertainty herding alone";
-const ORACLE: &str = "an oracle that asks evenly over classes";
+const ORACLE: &str = "an oracle, evenly over classes";
 
 /// What is asked.
 #[derive(Clone, Copy)]
