@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! camera ─▶ gate ─▶ featurizer ─▶ head ─▶ glance ─▶ events ─▶ second featurizer ─▶ recorder ─▶ store, then sinks
+//!           └▶ still moments, tape (threads of their own, for which no gate waits)
 //! ```
 //!
 //! Each stage ends when its input closes, so joining in flow order drains in flow order. No queue is unbounded: live

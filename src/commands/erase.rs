@@ -1,5 +1,6 @@
 //! `eyeshine erase`: events, for good.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -58,15 +59,19 @@ pub fn erase_events(config: &Config, asked: EraseArguments) -> anyhow::Result<bo
         Err(EraseError::NoEvent(_)) if n_unfinished > 0 => Default::default(),
         chosen => chosen?,
     };
-    let mut text = listed(&doomed, n_unfinished);
-    if !asked.dry_run && (!doomed.is_empty() || n_unfinished > 0) {
+    let tapes = Shelf::of(&config.state.dir, &config.tape);
+    let taped = taped(&tapes, &which).with_context(|| tapes.dir().display().to_string())?;
+    let mut text = listed(&doomed, n_unfinished, &taped);
+    if !asked.dry_run && (!doomed.is_empty() || n_unfinished > 0 || !taped.is_empty()) {
         if !asked.yes && !agreed(&text)? {
             bail!("erase: nothing was erased");
         }
         let ids = doomed.iter().map(|it| it.id);
-        let tapes = Shelf::of(&config.state.dir, &config.tape);
+        for (camera, (from, to)) in taped.iter().zip(which.span.into_iter().cycle()) {
+            tapes.erase(camera, from, to).with_context(|| tapes.dir().display().to_string())?;
+        }
         let heads = erase(&eraser, ids, &tapes, (&config.state.dir, &config.teach), &contracts)?;
-        text = format!("erased for good: {}\n", counted(&doomed, n_unfinished));
+        text = format!("erased for good: {}\n", counted(&doomed, n_unfinished, &taped));
         heads.iter().for_each(|it| text += &told(it));
     }
     for it in &left {
@@ -75,6 +80,14 @@ pub fn erase_events(config: &Config, asked: EraseArguments) -> anyhow::Result<bo
     }
     unless_gone(io::stdout().lock().write_all(text.as_bytes())).context("standard output")?;
     Ok(left.is_empty())
+}
+
+/// The cameras of which the tape of a time span goes whole, whatever was an event in it.
+fn taped(tapes: &Shelf, which: &Which) -> io::Result<BTreeSet<String>> {
+    let Some((from, to)) = which.span.filter(|_| !which.people) else { return Ok(BTreeSet::new()) };
+    let mut cameras = tapes.cameras(from, to)?;
+    cameras.retain(|it| which.camera.as_ref().is_none_or(|camera| camera == it));
+    Ok(cameras)
 }
 
 /// Asks a person.
@@ -91,8 +104,8 @@ fn agreed(text: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn listed(doomed: &[Doomed], n_unfinished: usize) -> String {
-    if doomed.is_empty() && n_unfinished == 0 {
+fn listed(doomed: &[Doomed], n_unfinished: usize, taped: &BTreeSet<String>) -> String {
+    if doomed.is_empty() && n_unfinished == 0 && taped.is_empty() {
         return "no event is such: nothing to erase\n".into();
     }
     let mut text = String::new();
@@ -103,17 +116,21 @@ fn listed(doomed: &[Doomed], n_unfinished: usize) -> String {
     if doomed.len() > MOST_LISTED {
         let _ = writeln!(text, "and {} more", doomed.len() - MOST_LISTED);
     }
-    let counted = counted(doomed, n_unfinished);
+    let counted = counted(doomed, n_unfinished, taped);
     text + &format!("to erase: {counted}, and every head that was fitted on them\n")
 }
 
-fn counted(doomed: &[Doomed], n_unfinished: usize) -> String {
+fn counted(doomed: &[Doomed], n_unfinished: usize, taped: &BTreeSet<String>) -> String {
     let sum = |of: fn(&Doomed) -> usize| doomed.iter().map(of).sum::<usize>();
     let (pictures, vectors, answers) = (sum(|it| it.pictures), sum(|it| it.vectors), sum(|it| it.answers));
     let n_still = doomed.iter().filter(|it| it.is_moment).count();
     let still = if n_still > 0 { format!(", {n_still} still moments") } else { String::new() };
     let n_events = doomed.len() - n_still;
     let mut text = format!("{n_events} events{still}, {pictures} pictures, {vectors} vectors, {answers} labels");
+    if !taped.is_empty() {
+        let cameras: Vec<&str> = taped.iter().map(String::as_str).collect();
+        let _ = write!(text, ", the tape of that time at {}", cameras.join(", "));
+    }
     if n_unfinished > 0 {
         let _ = write!(text, ", and what was left of {n_unfinished} events by an erasing that was cut short");
     }

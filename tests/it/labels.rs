@@ -210,6 +210,20 @@ fn nothing_of_an_erased_event_is_left_in_any_file_and_the_head_never_had_it() {
 
     // People; and, where nothing is left to fit, the starter head.
     assert_eq!(site.done(&["erase", "--people", "--yes"]), "no event is such: nothing to erase\n");
+    // Of a time in which nothing was an event the tape goes all the same.
+    let tapes = site.state().join("tapes");
+    fs::create_dir_all(&tapes).unwrap();
+    let (yard, later) = (tapes.join("yard.1000000000.tape"), tapes.join("yard.2000000000.tape"));
+    [&yard, &later].into_iter().for_each(|it| fs::write(it, "eyetape1").unwrap());
+    let span = ["erase", "--from", "1970-01-12T13:46:00Z", "--to", "1970-01-12T13:47:00Z"];
+    let out = site.done(&[&span[..], &["--dry-run"]].concat());
+    assert!(
+        out.contains("to erase: 0 events") && out.contains("the tape of that time at yard") && yard.exists(),
+        "{out}"
+    );
+    let out = site.done(&[&span[..], &["--yes"]].concat());
+    assert!(out.starts_with("erased for good: 0 events") && !yard.exists() && later.exists(), "{out}");
+    fs::remove_dir_all(&tapes).unwrap();
     let somebody = &events(&site, "1")[0];
     site.done(&["label", "set", somebody, "human", "--task", "content"]);
     let out = site.done(&["erase", "--people", "--yes"]);

@@ -1,6 +1,7 @@
 //! Where tapes lie: `tapes/<camera>.<when its first frame was taken, ms>.tape` below the state folder, a file a minute. The oldest
 //! go; and so does each that holds anything of a time that is erased.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -19,7 +20,7 @@ const ENDING: &str = ".tape";
 /// The longest a segment is.
 pub(super) const SEGMENT: SignedDuration = SignedDuration::from_secs(60);
 /// What is erased reaches so far beyond an event on either side: an animal, or somebody, is seen coming and going.
-const AROUND: SignedDuration = SignedDuration::from_secs(30);
+pub const AROUND: SignedDuration = SignedDuration::from_secs(30);
 
 /// A segment on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +105,13 @@ impl Shelf {
             .try_for_each(|it| remove(&it.path))
     }
 
+    /// The cameras of which there is anything of a time.
+    pub fn cameras(&self, from: Timestamp, to: Timestamp) -> io::Result<BTreeSet<String>> {
+        let begin = from.checked_sub(SEGMENT).unwrap_or(Timestamp::MIN);
+        let all = self.all()?.into_iter().filter(|it| it.1.from >= begin && it.1.from <= to);
+        Ok(all.map(|it| it.0).collect())
+    }
+
     /// Removes all there is.
     pub fn clear(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.dir) {
@@ -136,6 +144,14 @@ impl Shelf {
 
     /// The segments of a camera, the oldest first.
     pub(super) fn segments(&self, camera: &str) -> io::Result<Vec<Segment>> {
+        let own = self.all()?.into_iter().filter(|it| it.0 == camera);
+        let mut segments: Vec<Segment> = own.map(|it| it.1).collect();
+        segments.sort_by_key(|it| it.from);
+        Ok(segments)
+    }
+
+    /// Every segment, with its camera.
+    fn all(&self) -> io::Result<Vec<(String, Segment)>> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(it) => it,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -144,20 +160,19 @@ impl Shelf {
         let mut segments = Vec::new();
         for entry in entries {
             let entry = entry?;
-            let Some(from) = begun(&entry.file_name(), camera) else { continue };
+            let Some((camera, from)) = begun(&entry.file_name()) else { continue };
             // One that has just gone is none.
             let Ok(meta) = entry.metadata() else { continue };
-            segments.push(Segment { from, path: entry.path(), bytes: meta.len() });
+            segments.push((camera, Segment { from, path: entry.path(), bytes: meta.len() }));
         }
-        segments.sort_by_key(|it| it.from);
         Ok(segments)
     }
 }
 
-/// When a segment of that camera begins, as its file's name says.
-fn begun(name: &OsStr, camera: &str) -> Option<Timestamp> {
-    let (of, from) = name.to_str()?.strip_suffix(ENDING)?.rsplit_once('.')?;
-    (of == camera).then(|| Timestamp::from_millisecond(from.parse().ok()?).ok()).flatten()
+/// Of which camera a segment is, and when it begins, as its file's name says.
+fn begun(name: &OsStr) -> Option<(String, Timestamp)> {
+    let (camera, from) = name.to_str()?.strip_suffix(ENDING)?.rsplit_once('.')?;
+    Some((camera.to_owned(), Timestamp::from_millisecond(from.parse().ok()?).ok()?))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

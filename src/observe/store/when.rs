@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::read::event;
 use super::{Reader, StoreError, StoredEvent, words};
 
-/// An event that began longer ago is over: twice the longest that the defaults allow.
-const LONGEST: SignedDuration = SignedDuration::from_mins(20);
+/// An event that began longer ago is over: the longest that `events.max_secs` may be. What hides people asks by it.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 impl Reader {
     /// The first `limit` events of a camera of which some lies in a span, blank ones too, in the order of time.

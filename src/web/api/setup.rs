@@ -6,12 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{blocking, on_disk};
+use crate::capture::tape::shelf::AROUND;
 use crate::config::GateSettings;
 use crate::config::overlay::understand;
 use crate::domain::CameraName;
@@ -20,13 +21,8 @@ use crate::setup::error::SetupError;
 use crate::setup::trial::{Outcome, Trial};
 use crate::web::App;
 use crate::web::refused::{Body, Named, Refused};
-use crate::web::setup::begin;
+use crate::web::setup::{HOURS, MAX_HOURS, begin};
 use crate::web::who::Who;
-
-/// Hours of a trial where nobody says how many.
-const HOURS: f64 = 12.0;
-/// Around an event that people may be in: they are seen coming and going.
-const AROUND: SignedDuration = SignedDuration::from_secs(30);
 
 /// What holds of a camera.
 #[derive(Debug, Serialize)]
@@ -175,8 +171,8 @@ pub(in crate::web) async fn try_it(
     let invalid = |it: String| Refused::invalid(it).into_response();
     let settings = understand(tried.settings).map_err(|it| invalid(it.join("; ")))?;
     let hours = tried.hours.unwrap_or(HOURS);
-    if !(0.0..=168.0).contains(&hours) {
-        return Err(invalid("hours must be between 0 and 168".into()));
+    if !(0.0..=MAX_HOURS).contains(&hours) {
+        return Err(invalid(format!("hours must be between 0 and {MAX_HOURS}")));
     }
     let camera = app.settings.camera(&name).map_err(|it| refused(it).into_response())?;
     begin(&app, Arc::clone(&camera), settings, hours).await?.map_err(|it| refused(it).into_response())?;

@@ -28,9 +28,9 @@ use form::{Field, MaskLine, fields, mask_lines, wanted};
 use shown::TrialView;
 
 /// Hours that are tried where nobody says how many.
-const HOURS: f64 = 12.0;
+pub(super) const HOURS: f64 = 12.0;
 /// Hours that can be asked for.
-const MAX_HOURS: f64 = 168.0;
+pub(super) const MAX_HOURS: f64 = 168.0;
 
 #[derive(Template)]
 #[template(path = "cameras.html")]
@@ -127,8 +127,7 @@ async fn made(app: &App, who: &Who, name: &str, tried: bool) -> Result<Response,
     let read = move || -> Result<_, SetupError> {
         Ok((settings.current(&of)?, settings.history(&of)?, trials.holdings(&of)?))
     };
-    let read = blocking(app, read).await.map_err(IntoResponse::into_response)?;
-    let (current, history, held) = read.map_err(|it| failed(who, name, &it))?;
+    let (current, history, held) = done(app, who, name, read).await?;
     let store = app.store.clone();
     let people = on_disk(app, move || store.cameras_with_people()).await?;
     let glance = app.glances.latest(&camera);
@@ -226,8 +225,7 @@ pub(super) async fn save(
             let tried = trials.has_tried(&camera, &settings.current(&camera)?.settings, &wanted);
             settings.save(&camera, number, &wanted, (&by, tried))
         };
-        let saved = blocking(&app, save).await.map_err(IntoResponse::into_response)?;
-        saved.map_err(|it| failed(&who, &name, &it))
+        done(&app, &who, &name, save).await
     };
     saved.await.map_or_else(|it: Response| it, |_| go(&format!("/cameras/{name}/setup")))
 }
@@ -246,14 +244,24 @@ pub(super) async fn restore(
         let number = version(&who, &name, fields.get("number"))?;
         let (settings, by) = (Arc::clone(&app.settings), who.name.clone());
         let restore = move || settings.restore(&camera, seen, number, &by);
-        let restored = blocking(&app, restore).await.map_err(IntoResponse::into_response)?;
-        restored.map_err(|it| failed(&who, &name, &it))
+        done(&app, &who, &name, restore).await
     };
     restored.await.map_or_else(|it: Response| it, |_| go(&format!("/cameras/{name}/setup")))
 }
 
 pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../assets/setup.js")).into_response()
+}
+
+/// Does what may block; what fails is answered for people.
+async fn done<T: Send + 'static>(
+    app: &App,
+    who: &Who,
+    name: &str,
+    work: impl FnOnce() -> Result<T, SetupError> + Send + 'static,
+) -> Result<T, Response> {
+    let done = blocking(app, work).await.map_err(IntoResponse::into_response)?;
+    done.map_err(|it| failed(who, name, &it))
 }
 
 #[expect(clippy::result_large_err, reason = "an answer, as handlers give it")]

@@ -77,6 +77,8 @@ fn what_is_erased_is_gone_with_what_was_around_it_and_the_rest_stays() {
     assert!(left.iter().all(|it| !(270..=340).contains(it)), "{left:?}");
     assert!(left.contains(&100) && left.contains(&480), "{left:?}");
     assert_eq!(secs(&shelf, "b", 0).len(), 300);
+    let cameras = |from, to| shelf.cameras(at(from), at(to)).unwrap().into_iter().collect::<Vec<_>>().concat();
+    assert_eq!((&*cameras(500, 510), &*cameras(320, 330), &*cameras(900, 910)), ("ab", "b", ""));
     shelf.clear().unwrap();
     assert_eq!((secs(&shelf, "b", 0).len(), shelf.holdings("b").unwrap()), (0, None));
     shelf.clear().unwrap();
