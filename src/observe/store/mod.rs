@@ -46,6 +46,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -87,6 +88,8 @@ pub use waiting::{LabelCounts, Service};
 const DATABASE: &str = "eyeshine.db";
 /// The file whose lock keeps a second daemon out.
 const LOCK: &str = "lock";
+/// So long a lock that was let go may still be held: whatever was just being started has a copy of it until it runs.
+const HANDED_ON: Duration = Duration::from_millis(300);
 
 /// A write so lately says how the disk is.
 const LATELY: Duration = Duration::from_secs(10);
@@ -325,9 +328,13 @@ fn lock(state_dir: &Path) -> Result<File, StoreError> {
     let path = state_dir.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| StoreError::io(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: state_dir.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < HANDED_ON => thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: state_dir.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, &error)),
+        }
     }
 }
