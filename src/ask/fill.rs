@@ -171,11 +171,13 @@ impl Filler {
         Ok(self.store.fill(task, &filling, &questions)?)
     }
 
-    fn chosen(&self, task: &str, gathered: &Gathered, budget: usize, seed: u64) -> Result<Vec<NewQuestion>, FillError> {
+    fn shares(&self) -> Shares {
         let AskConfig { random_share, still_share, unknown_share, suspect_share, .. } = self.config;
-        let shares =
-            Shares { random: random_share, still: still_share, strange: unknown_share, suspect: suspect_share };
-        let mut asks = plan(&gathered.pool, budget, &shares, seed);
+        Shares { random: random_share, still: still_share, strange: unknown_share, suspect: suspect_share }
+    }
+
+    fn chosen(&self, task: &str, gathered: &Gathered, budget: usize, seed: u64) -> Result<Vec<NewQuestion>, FillError> {
+        let mut asks = plan(&gathered.pool, budget, &self.shares(), seed);
         asks.truncate(budget);
         let chosen: HashSet<_> =
             asks.iter().filter_map(|it| if let About::Event(id) = it.about { Some(id) } else { None }).collect();

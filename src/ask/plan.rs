@@ -12,8 +12,8 @@ use super::herding::{Herd, doubt, width};
 use super::places::{Nearest, Places};
 use super::pool::{About, Ask, Candidate, Lesson, Pool, Shares};
 use super::random;
-use super::suspects::suspects;
-use super::unknowns::{more, unknowns};
+use super::suspects::{Suspect, suspects, worth};
+use super::unknowns::{alike, more, unknowns};
 
 /// Events that are compared, at most: the first of the pool, and the last that were taught.
 const MAX_EVENTS: usize = 5_000;
@@ -30,16 +30,18 @@ pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> 
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let n_events = whole(shares.random * budget as f64, &mut dice).min(budget);
     let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
-    let n_strange = whole(shares.strange * budget as f64, &mut dice);
-    let n_suspect = whole(shares.suspect * budget as f64, &mut dice);
     let (random, still) = random::draw(&pool.day, n_events, n_moments, &mut dice);
     let mut desk = Desk::of(pool, &random);
     let mut left = budget - random.len() - still.len();
     let protected = desk.protected(left);
     left -= protected.len();
+    // What a head was never taught it can tell as far as it can tell what it was; until then what covers most finds it.
+    let n_strange = whole(shares.strange * budget as f64 * f64::from(desk.trust()), &mut dice);
     let strange = desk.strange(n_strange.min(left));
     left -= strange.len();
-    let wrong = desk.suspects(n_suspect.min(left), &random);
+    let all = suspects(&pool.classes, &pool.taught);
+    let n_suspect = whole(shares.suspect * budget as f64 * worth(&all, &pool.taught, SUSPICIOUS), &mut dice);
+    let wrong = desk.suspects(n_suspect.min(left), all, &random);
     left -= wrong.len();
     let herded = desk.herded(left);
     let mut asks = protected;
@@ -146,12 +148,12 @@ impl<'a> Desk<'a> {
         asks
     }
 
-    fn suspects(&self, n: usize, random: &[Ask]) -> Vec<Ask> {
-        let all = suspects(&self.pool.classes, &self.pool.taught).into_iter();
-        let due = all.take_while(|it| it.wrong > SUSPICIOUS).filter(|it| !self.pool.taught[it.lesson].settled);
+    fn suspects(&self, n: usize, all: Vec<Suspect>, random: &[Ask]) -> Vec<Ask> {
+        let due =
+            all.into_iter().take_while(|it| it.wrong > SUSPICIOUS).filter(|it| !self.pool.taught[it.lesson].settled);
         // An event that was answered already may have been drawn for the random check.
         let drawn: HashSet<About> = random.iter().map(|it| it.about).collect();
-        let ask = |it: super::suspects::Suspect| {
+        let ask = |it: Suspect| {
             let lesson = &self.pool.taught[it.lesson];
             Ask {
                 about: About::Event(lesson.id),
@@ -168,23 +170,47 @@ impl<'a> Desk<'a> {
     fn herded(&mut self, n: usize) -> Vec<Ask> {
         let n_events = self.events.len();
         let served = !self.pool.classes.is_empty();
-        let weight = |it: &Candidate| if served { doubt(&it.probabilities).max(LEAST_DOUBT) } else { 1.0 };
-        let weights: Vec<f32> = self.events.iter().map(weight).collect();
+        let doubts: Vec<f32> = self.events.iter().map(|it| doubt(&it.probabilities)).collect();
+        let trust = self.trust();
+        let weight = |doubt: &f32| if served { doubt.max(LEAST_DOUBT).powf(trust) } else { 1.0 };
+        let weights: Vec<f32> = doubts.iter().map(weight).collect();
         let lessons = n_events..n_events + self.lessons.len();
         let width = width(&self.places.nearest(lessons.clone(), lessons));
-        let mut herd = Herd::new(&self.places, weights.clone(), &self.nearest, width);
+        let mut herd = Herd::new(&self.places, weights, &self.nearest, width);
         self.asked.iter().for_each(|it| herd.cover(*it));
         let picked = herd.pick(n, |i| !self.taken[i], &self.asked, |_| 1.0);
         let mut asks = Vec::new();
         for i in picked {
-            let unsure = served && weights[i] >= UNSURE;
+            let unsure = served && doubts[i] >= UNSURE;
             let between = if unsure { self.between(i) } else { None };
+            // Asked for another reason, it may be the first of a species all the same.
+            let is_strange = self.events[i].strangeness.is_some_and(|it| it > 0.0);
+            let alike = if is_strange { self.alike(i) } else { Vec::new() };
             asks.push(match between {
-                Some((a, b)) => self.ask(i, Why::Unsure, format!("unsure between {a} and {b}"), Vec::new()),
-                None => self.ask(i, Why::Cover, "little like it so far".into(), Vec::new()),
+                Some((a, b)) => self.ask(i, Why::Unsure, format!("unsure between {a} and {b}"), alike),
+                None => self.ask(i, Why::Cover, "little like it so far".into(), alike),
             });
         }
         asks
+    }
+
+    /// How much the head's doubt says, 0..=1: how often heads like it are right about answers that they were not fitted on. While
+    /// there is one answer of each species none is, and what covers most teaches most; the more they are right, the more it is
+    /// the unsure that teach.
+    fn trust(&self) -> f32 {
+        let right = |it: &&Lesson| {
+            let class = it
+                .out_of_fold
+                .as_ref()
+                .and_then(|answer| (0..answer.len()).max_by(|a, b| answer[*a].total_cmp(&answer[*b])));
+            class.and_then(|it| self.pool.classes.get(it)).is_some_and(|name| *name == it.said)
+        };
+        self.lessons.iter().filter(right).count() as f32 / self.lessons.len().max(1) as f32
+    }
+
+    fn alike(&self, i: usize) -> Vec<Uuid> {
+        let free = |it: usize| !self.taken[it];
+        self.free(&alike(self.events.len(), &self.places, &self.nearest, i, free).0)
     }
 
     /// The two likeliest classes of an event.

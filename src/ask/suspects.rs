@@ -35,7 +35,9 @@ pub fn suspects(classes: &[String], lessons: &[Lesson]) -> Vec<Suspect> {
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for it in &heard {
             let sum = sums.entry(it.labeller).or_insert((USUAL * USUAL_ANSWERS, USUAL_ANSWERS));
-            *sum = (sum.0 + it.wrong(rates[it.labeller]), sum.1 + 1.0);
+            // What people have looked at twice holds, whatever a head says.
+            let wrong = if lessons[it.lesson].settled { 0.0 } else { it.wrong(rates[it.labeller]) };
+            *sum = (sum.0 + wrong, sum.1 + 1.0);
         }
         rates = sums.into_iter().map(|(name, (wrong, all))| (name, wrong / all)).collect();
     }
@@ -45,6 +47,15 @@ pub fn suspects(classes: &[String], lessons: &[Lesson]) -> Vec<Suspect> {
         .collect();
     all.sort_by(|a, b| b.wrong.total_cmp(&a.wrong).then(a.lesson.cmp(&b.lesson)));
     all
+}
+
+/// How much asking about suspects is worth, 0..=1: as often as an answer that people have looked at twice no longer looks wrong, of
+/// those that they have. Where heads suspect what people find right again and again, a question is better spent otherwise.
+pub(super) fn worth(suspects: &[Suspect], lessons: &[Lesson], suspicious: f64) -> f64 {
+    let looked_at = suspects.iter().filter(|it| lessons[it.lesson].settled);
+    let (still, no_more): (Vec<&Suspect>, Vec<&Suspect>) = looked_at.partition(|it| it.wrong > suspicious);
+    // Before anything is known, all of it: the answers of two are taken for granted.
+    (2.0 * (no_more.len() + 1) as f64 / (still.len() + no_more.len() + 2) as f64).min(1.0)
 }
 
 /// An answer, as a head sees it that was not fitted on it.
@@ -74,5 +85,34 @@ impl Heard<'_> {
     fn wrong(&self, rate: f64) -> f64 {
         let (wrong, right) = (rate * self.else_said, (1.0 - rate) * self.said);
         wrong / (wrong + right)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn suspicion_that_people_do_not_share_is_worth_less_and_less() {
+        let lesson = |looks_wrong: bool, settled: bool| Lesson {
+            id: Uuid::nil(),
+            vector: Vec::new(),
+            said: "fox".into(),
+            labeller: "ann".into(),
+            settled,
+            out_of_fold: Some(if looks_wrong { vec![0.001, 0.999] } else { vec![0.999, 0.001] }),
+        };
+        let classes = ["fox", "deer"].map(String::from);
+        let worth_of = |lessons: &[Lesson]| worth(&suspects(&classes, lessons), lessons, 0.5);
+        let unasked: Vec<Lesson> = (0..20).map(|i| lesson(i < 2, false)).collect();
+        assert_eq!(worth_of(&unasked), 1.0, "nobody has looked twice");
+        let with = |still: usize, no_more: usize| {
+            let again = (0..still + no_more).map(|i| lesson(i < still, true));
+            worth_of(&unasked.iter().cloned().chain(again).collect::<Vec<_>>())
+        };
+        assert_eq!((with(2, 0), with(6, 0)), (0.5, 0.25));
+        assert_eq!((with(2, 2), with(0, 5)), (1.0, 1.0), "some were wrong");
     }
 }

@@ -59,20 +59,32 @@ pub(super) fn unknowns(
     let strange = |i: usize| may(i) && strangeness(i).is_some_and(|it| it > 0.0);
     let picked = herd.pick(n, strange, asked, |i| claims[i]);
     let unknown = |at: usize| {
-        let others = (0..events.len()).filter(|it| *it != at && may(*it));
-        let far = |it: usize| nearest[it].map_or(f32::INFINITY, |taught| taught.square);
-        let mut found: Vec<(f32, usize)> = Vec::new();
-        let mut n_nearer = 0;
-        for it in others {
-            let square = places.square(it, at);
-            n_nearer += usize::from(square < far(it));
-            // No two are further apart than 4.
-            found.push((square - ALONE * far(it).min(4.0), it));
-        }
-        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Unknown { at, alike: found.into_iter().take(MAX_ALIKE).map(|it| it.1).collect(), n_nearer }
+        let (alike, n_nearer) = alike(events.len(), places, nearest, at, &may);
+        Unknown { at, alike, n_nearer }
     };
     picked.into_iter().map(unknown).collect()
+}
+
+/// Of the first `n_events` those that look like one of them, the likeliest first: the nearer to it, and the further from anything
+/// taught. And how many of all are nearer to it than to anything taught.
+pub(super) fn alike(
+    n_events: usize,
+    places: &Places,
+    nearest: &[Option<Nearest>],
+    at: usize,
+    may: impl Fn(usize) -> bool,
+) -> (Vec<usize>, usize) {
+    let far = |it: usize| nearest[it].map_or(f32::INFINITY, |taught| taught.square);
+    let mut found: Vec<(f32, usize)> = Vec::new();
+    let mut n_nearer = 0;
+    for it in (0..n_events).filter(|it| *it != at && may(*it)) {
+        let square = places.square(it, at);
+        n_nearer += usize::from(square < far(it));
+        // No two are further apart than 4.
+        found.push((square - ALONE * far(it).min(4.0), it));
+    }
+    found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    (found.into_iter().take(MAX_ALIKE).map(|it| it.1).collect(), n_nearer)
 }
 
 /// How likely an event is of something never taught: strangeness is a regression's, the logarithm of odds.

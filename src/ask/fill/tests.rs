@@ -43,6 +43,13 @@ fn filler(site: &Site, now: Timestamp, change: impl FnOnce(&mut Config)) -> Fill
     Filler::new(&config, &site.contracts, store, Arc::new(At(now)))
 }
 
+/// What `benches/ask` measures is what is shipped.
+#[test]
+fn without_a_word_in_the_config_the_shares_are_those_that_were_measured() {
+    let site = Site::new();
+    assert_eq!(filler(&site, Timestamp::now(), |_| {}).shares(), Shares::default());
+}
+
 /// Live events that are over, one of each species in turn.
 fn watch(site: &Site, n: u32) -> Vec<Uuid> {
     let store = Store::open_beside(site.dir.path(), &fixture::config()).unwrap();

@@ -72,18 +72,19 @@ impl Site {
                 protected: false,
             }
         };
-        let lesson = |i: &usize| Lesson {
+        let of_fold = head.map_or_else(BTreeMap::new, |(fitted, taught)| out_of_fold(fitted, taught.classes.len()));
+        let lesson = |(nth, i): (usize, &usize)| Lesson {
             id: id(*i),
             vector: candidate(i).vector,
             said: name(self.class[*i]),
             labeller: "simulated".into(),
             settled: false,
-            out_of_fold: None,
+            out_of_fold: of_fold.get(&nth).cloned(),
         };
         Pool {
             classes: head.map_or_else(Vec::new, |it| it.1.classes.iter().map(|it| it.name.to_string()).collect()),
             events: rest.iter().map(candidate).collect(),
-            taught: lessons.iter().map(lesson).collect(),
+            taught: lessons.iter().enumerate().map(lesson).collect(),
             day: Day {
                 events: rest.iter().map(|it| id(*it)).collect(),
                 moments: vec![id(9_000), id(9_001)],
@@ -92,6 +93,12 @@ impl Site {
             ..Pool::default()
         }
     }
+}
+
+/// By event, what heads say that were not fitted on it.
+fn out_of_fold(fitted: &Fitted, n_classes: usize) -> BTreeMap<usize, Vec<f32>> {
+    let all = |it: &Together| (0..n_classes).map(|class| it.probability(class, None)).collect();
+    fitted.out_of_fold().iter().map(|it| (it.event, all(&it.together))).collect()
 }
 
 fn id(i: usize) -> Uuid {
@@ -216,11 +223,7 @@ fn answers_that_are_wrong_stand_first_among_the_suspects() {
         .collect();
     let taught = site.taught(&(0..900).collect::<Vec<_>>(), |i| said[i]);
     let fitted = fit(&taught).expect("a head");
-    let answers: BTreeMap<usize, Vec<f32>> = fitted
-        .out_of_fold()
-        .into_iter()
-        .map(|it| (it.event, (0..9).map(|class| it.together.probability(class, None)).collect()))
-        .collect();
+    let answers = out_of_fold(&fitted, 9);
     let lesson = |i: usize| Lesson {
         id: id(i),
         vector: Vec::new(),
@@ -237,4 +240,41 @@ fn answers_that_are_wrong_stand_first_among_the_suspects() {
     println!("{first} of {all} wrong answers among the first 20 % of {} suspects", ranked.len());
     assert!(all > 15 && first * 10 >= all * 8, "{first} of {all}");
     assert!(ranked.iter().take(5).all(|it| it.wrong > SUSPICIOUS && it.rather == site.class[it.lesson]));
+}
+
+/// Of two kinds of events the head is sure of the many and not of the few.
+#[test]
+fn doubt_counts_as_far_as_heads_are_right_and_a_stranger_has_its_like_beside_it() {
+    let near = |angle: f32, i: usize| {
+        let angle = angle + 0.002 * i as f32;
+        vec![angle.cos(), angle.sin()]
+    };
+    let candidate = |i: usize| {
+        let (angle, first, strangeness) = if i < 40 { (0.0, 0.95, -2.0) } else { (1.5, 0.5, 1.0) };
+        let probabilities = vec![first, 1.0 - first];
+        Candidate { id: id(i), vector: near(angle, i), probabilities, strangeness: Some(strangeness), protected: false }
+    };
+    let lesson = |i: usize, right: bool| Lesson {
+        id: id(i),
+        vector: near(4.0, i),
+        said: name(i % 2),
+        labeller: "ann".into(),
+        settled: true,
+        out_of_fold: Some(if right == i.is_multiple_of(2) { vec![0.9, 0.1] } else { vec![0.1, 0.9] }),
+    };
+    let first = |right: bool| {
+        let pool = Pool {
+            classes: (0..2).map(name).collect(),
+            events: (0..50).map(candidate).collect(),
+            taught: (100..110).map(|i| lesson(i, right)).collect(),
+            ..Pool::default()
+        };
+        let none = Shares { random: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
+        plan(&pool, 1, &none, 1).remove(0)
+    };
+    let (sure, unsure) = (first(false), first(true));
+    assert!(about(&sure) < 40 && sure.why == Why::Cover && sure.alike.is_empty(), "the many: {sure:?}");
+    assert!(about(&unsure) >= 40 && unsure.why == Why::Unsure, "the unsure: {unsure:?}");
+    let own = unsure.alike[..9].iter().filter(|it| it.as_u128() >= 40).count();
+    assert_eq!(own, 9, "its like first: {unsure:?}");
 }
