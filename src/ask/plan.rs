@@ -196,8 +196,11 @@ impl<'a> Desk<'a> {
 
     /// How much the head's doubt says, 0..=1: how often heads like it are right about answers that they were not fitted on. While
     /// there is one answer of each species none is, and what covers most teaches most; the more they are right, the more it is
-    /// the unsure that teach.
+    /// the unsure that teach. A head that was taught elsewhere is taken at its word.
     fn trust(&self) -> f32 {
+        if self.lessons.is_empty() {
+            return 1.0;
+        }
         let right = |it: &&Lesson| {
             let class = it
                 .out_of_fold
@@ -205,7 +208,7 @@ impl<'a> Desk<'a> {
                 .and_then(|answer| (0..answer.len()).max_by(|a, b| answer[*a].total_cmp(&answer[*b])));
             class.and_then(|it| self.pool.classes.get(it)).is_some_and(|name| *name == it.said)
         };
-        self.lessons.iter().filter(right).count() as f32 / self.lessons.len().max(1) as f32
+        self.lessons.iter().filter(right).count() as f32 / self.lessons.len() as f32
     }
 
     fn alike(&self, i: usize) -> Vec<Uuid> {

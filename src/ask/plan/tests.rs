@@ -262,19 +262,21 @@ fn doubt_counts_as_far_as_heads_are_right_and_a_stranger_has_its_like_beside_it(
         settled: true,
         out_of_fold: Some(if right == i.is_multiple_of(2) { vec![0.9, 0.1] } else { vec![0.1, 0.9] }),
     };
-    let first = |right: bool| {
+    let first = |lessons: Vec<Lesson>| {
         let pool = Pool {
             classes: (0..2).map(name).collect(),
             events: (0..50).map(candidate).collect(),
-            taught: (100..110).map(|i| lesson(i, right)).collect(),
+            taught: lessons,
             ..Pool::default()
         };
         let none = Shares { random: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
         plan(&pool, 1, &none, 1).remove(0)
     };
-    let (sure, unsure) = (first(false), first(true));
+    let of = |right: bool| (100..110).map(|i| lesson(i, right)).collect::<Vec<_>>();
+    let (sure, unsure) = (first(of(false)), first(of(true)));
     assert!(about(&sure) < 40 && sure.why == Why::Cover && sure.alike.is_empty(), "the many: {sure:?}");
     assert!(about(&unsure) >= 40 && unsure.why == Why::Unsure, "the unsure: {unsure:?}");
     let own = unsure.alike[..9].iter().filter(|it| it.as_u128() >= 40).count();
     assert_eq!(own, 9, "its like first: {unsure:?}");
+    assert_eq!(first(Vec::new()).why, Why::Unsure, "a head that was taught elsewhere");
 }
