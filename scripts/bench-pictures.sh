@@ -10,7 +10,7 @@ if [ ! -f "$data/web/labels.csv" ] || [ ! -f "$data/trail/train.csv" ]; then
     echo "few, ask: nothing measured: there are no pictures at $data"
     exit 0
 fi
-draw=${DRAW:-200}
+draw=${DRAW:-300}
 cargo bench --locked --bench few -- "$data/web/labels.csv"
 cargo bench --locked --bench few -- --events "$data/trail/train.csv"
 cargo bench --locked --bench ask -- curve trail 6 "$draw" 10 "$data/trail/train.csv"
