@@ -6,8 +6,8 @@ use std::path::Path;
 
 use eyeshine::ask::plan;
 use eyeshine::ask::pool::{About, Shares};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::site::{Served, Site, event};
@@ -76,9 +76,7 @@ pub(crate) fn curve(
         let each = &curves[way];
         let mut of_draws: Vec<f64> = each.iter().map(needed).collect();
         of_draws.sort_by(f64::total_cmp);
-        let n = each.iter().map(Vec::len).min().unwrap_or(0);
-        let mean = |i: usize| each.iter().map(|it| it[i].1).sum::<f64>() / each.len() as f64;
-        let points: Points = (0..n).map(|i| (each[0][i].0, mean(i))).collect();
+        let points = mean(&each.iter().collect::<Vec<_>>());
         let at: Vec<String> = points.iter().map(|it| format!("{}: {:.3}", it.0, it.1)).collect();
         println!(
             "{way}: {:.0} labels for {NEARLY} by the mean curve; median draw {:.0} ({:.0} to {:.0})\n  {}",
@@ -89,11 +87,37 @@ pub(crate) fn curve(
             at.join(", ")
         );
         means.push((*way, points));
+        if *way != RANDOM {
+            let (low, high) = share(each, &curves[RANDOM]);
+            println!("  of random's labels: {low:.2} to {high:.2} (95 % of resampled draws)");
+        }
     }
     if let Some(to) = to {
         std::fs::write(to, svg::chart(name, &means, NEARLY))?;
     }
     Ok(())
+}
+
+/// The mean of curves, as far as all go.
+fn mean(curves: &[&Points]) -> Points {
+    let n = curves.iter().map(|it| it.len()).min().unwrap_or(0);
+    (0..n).map(|i| (curves[0][i].0, curves.iter().map(|it| it[i].1).sum::<f64>() / curves.len() as f64)).collect()
+}
+
+/// The share of random's labels that are needed, by the mean curves: where 95 % of the draws' resamplings lie. A curve is flat
+/// where it is nearly as good as can be, so that little in accuracy is much in labels.
+fn share(way: &[Points], random: &[Points]) -> (f64, f64) {
+    const TIMES: usize = 4_000;
+    let mut dice = ChaCha8Rng::seed_from_u64(0);
+    let mut once = || {
+        let draws: Vec<usize> = way.iter().map(|_| dice.random_range(0..way.len())).collect();
+        let needed = |of: &[Points]| needed(&mean(&draws.iter().map(|it| &of[*it]).collect::<Vec<_>>()));
+        let (asked, random) = (needed(way), needed(random));
+        if asked.is_finite() { asked / random } else { f64::INFINITY }
+    };
+    let mut shares: Vec<f64> = (0..TIMES).map(|_| once()).collect();
+    shares.sort_by(f64::total_cmp);
+    (shares[TIMES / 40], shares[TIMES - 1 - TIMES / 40])
 }
 
 /// Days of questions: after each, how good a head of all answers is.

@@ -53,9 +53,9 @@ pub fn suspects(classes: &[String], lessons: &[Lesson]) -> Vec<Suspect> {
 /// those that they have. Where heads suspect what people find right again and again, a question is better spent otherwise.
 pub(super) fn worth(suspects: &[Suspect], lessons: &[Lesson], suspicious: f64) -> f64 {
     let looked_at = suspects.iter().filter(|it| lessons[it.lesson].settled);
-    let (still, no_more): (Vec<&Suspect>, Vec<&Suspect>) = looked_at.partition(|it| it.wrong > suspicious);
+    let (n, no_more) = looked_at.fold((0, 0), |(n, no_more), it| (n + 1, no_more + u32::from(it.wrong <= suspicious)));
     // Before anything is known, all of it: the answers of two are taken for granted.
-    (2.0 * (no_more.len() + 1) as f64 / (still.len() + no_more.len() + 2) as f64).min(1.0)
+    (2.0 * f64::from(no_more + 1) / f64::from(n + 2)).min(1.0)
 }
 
 /// An answer, as a head sees it that was not fitted on it.
@@ -94,16 +94,34 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn suspicion_that_people_do_not_share_is_worth_less_and_less() {
-        let lesson = |looks_wrong: bool, settled: bool| Lesson {
+    fn lesson(labeller: &str, looks_wrong: bool, settled: bool) -> Lesson {
+        Lesson {
             id: Uuid::nil(),
             vector: Vec::new(),
             said: "fox".into(),
-            labeller: "ann".into(),
+            labeller: labeller.into(),
             settled,
             out_of_fold: Some(if looks_wrong { vec![0.001, 0.999] } else { vec![0.999, 0.001] }),
+        }
+    }
+
+    /// Half of what she says looks wrong, and one answer of hers is doubtful: how suspicious that one is.
+    #[test]
+    fn what_was_looked_at_twice_does_not_count_against_who_said_it() {
+        let classes = ["fox", "deer"].map(String::from);
+        let of_doubtful = |settled: bool| {
+            let mut lessons: Vec<Lesson> = (0..40).map(|i| lesson("ann", i % 2 == 0, settled)).collect();
+            lessons.push(Lesson { out_of_fold: Some(vec![0.2, 0.8]), ..lesson("ann", false, false) });
+            let all = suspects(&classes, &lessons);
+            all.iter().find(|it| it.lesson == 40).expect("the doubtful one").wrong
         };
+        assert!(of_doubtful(false) > 0.5, "{}", of_doubtful(false));
+        assert!(of_doubtful(true) < 0.1, "{}", of_doubtful(true));
+    }
+
+    #[test]
+    fn suspicion_that_people_do_not_share_is_worth_less_and_less() {
+        let lesson = |looks_wrong: bool, settled: bool| lesson("ann", looks_wrong, settled);
         let classes = ["fox", "deer"].map(String::from);
         let worth_of = |lessons: &[Lesson]| worth(&suspects(&classes, lessons), lessons, 0.5);
         let unasked: Vec<Lesson> = (0..20).map(|i| lesson(i < 2, false)).collect();

@@ -4,7 +4,7 @@ use toml_edit::Value;
 
 use super::check::{self, Layers, Origin, Problem};
 use super::environment::Environment;
-use super::keys;
+use super::kinds;
 use super::load::Overrides;
 
 /// Checks every camera, those of the command line too, as it will be once its defaults are filled in.
@@ -15,7 +15,7 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
         let Some((key, Some(name))) = camera.table.get_key_value("name").map(|(key, it)| (key, it.as_str())) else {
             continue;
         };
-        if names.contains(&name) && keys::is_camera_name(name) {
+        if names.contains(&name) && kinds::is_camera_name(name) {
             let message = format!("two cameras are named \"{name}\"; each needs a name of its own");
             problems.push(layers.file.problem(key.span(), "camera.name", message));
         }
@@ -95,7 +95,7 @@ impl<'a> Camera<'a> {
     }
 
     fn number(&self, key: &str) -> Option<f64> {
-        self.get(key).and_then(|(it, _)| keys::number(it))
+        self.get(key).and_then(|(it, _)| kinds::number(it))
     }
 
     /// A problem of `key`, shown where that stands; where it is only a default, where its `partner` does.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Item, Table, Value};
 
 use super::check::{Problem, suggestion};
-use super::keys::{self, Kind};
+use super::keys;
+use super::kinds::Kind;
 
 const PREFIX: &str = "EYESHINE__";
 

@@ -3,7 +3,8 @@
 use toml_edit::{DocumentMut, RawString};
 
 use super::DEFAULT;
-use super::keys::{GATE, Kind};
+use super::keys::GATE;
+use super::kinds::Kind;
 
 /// What a key of the gate may be.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -14,7 +14,7 @@ use toml_edit::DocumentMut;
 use super::certificate::CertificateFiles;
 use super::check::{Layers, Problem};
 use super::environment::Environment;
-use super::{CameraConfig, Config, DEFAULT, OutputFormat, keys, persons};
+use super::{CameraConfig, Config, DEFAULT, OutputFormat, kinds, persons};
 
 /// What the command line says, above all other layers.
 #[derive(Debug, Clone, Default)]
@@ -33,11 +33,11 @@ impl Overrides {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for camera in &self.cameras {
-            if let Err(message) = keys::uri(&camera.uri) {
+            if let Err(message) = kinds::uri(&camera.uri) {
                 problems.push(Problem::elsewhere("command line", "--camera", message));
             }
         }
-        if let Some(Err(message)) = self.listen.map(|it| keys::listen(&it.to_string())) {
+        if let Some(Err(message)) = self.listen.map(|it| kinds::listen(&it.to_string())) {
             problems.push(Problem::elsewhere("command line", "--listen", message));
         }
         problems
@@ -64,7 +64,7 @@ impl FromStr for CameraArgument {
 
     fn from_str(text: &str) -> Result<CameraArgument, String> {
         let (name, uri) = match text.split_once('=') {
-            Some((name, uri)) if keys::is_camera_name(name) => (Some(name.to_owned()), uri),
+            Some((name, uri)) if kinds::is_camera_name(name) => (Some(name.to_owned()), uri),
             _ => (None, text),
         };
         if uri.is_empty() {
@@ -193,7 +193,7 @@ fn complete(
     if let Some(Value::String(since)) = camera.get("since") {
         let zone = camera.get("time_zone").and_then(Value::as_str).unwrap_or("UTC");
         let zone = TimeZone::get(zone).map_err(|error| unforeseen("camera.time_zone", error))?;
-        let since = keys::moment(since, &zone).map_err(|error| unforeseen("camera.since", error))?;
+        let since = kinds::moment(since, &zone).map_err(|error| unforeseen("camera.since", error))?;
         camera.insert("since".into(), since.to_string().into());
     }
     let mut camera: CameraConfig =

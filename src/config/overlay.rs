@@ -13,7 +13,8 @@ use toml_edit::Item;
 
 use super::check::{File, Layers, Origin, Problem};
 use super::environment::Environment;
-use super::keys::{self, Key, Kind};
+use super::keys::{self, Key};
+use super::kinds::Kind;
 use super::load::Overrides;
 use super::{GateSettings, keys::GATE};
 

@@ -3,7 +3,7 @@
 use toml_edit::{Item, Table, TableLike};
 
 use super::check::{Layers, Problem};
-use super::keys;
+use super::kinds;
 
 /// The shares; what they leave goes to what teaches most.
 const SHARES: [&str; 4] = ["random_share", "still_share", "unknown_share", "suspect_share"];
@@ -12,7 +12,7 @@ const SHARES: [&str; 4] = ["random_share", "still_share", "unknown_share", "susp
 pub(super) fn check(layers: &Layers, problems: &mut Vec<Problem>) {
     let file = layers.file.document.get("ask").and_then(Item::as_table_like);
     let in_order = [section(&layers.environment), file, section(&layers.default)];
-    let value = |key: &str| in_order.iter().flatten().find_map(|it| keys::number(it.get(key)?.as_value()?));
+    let value = |key: &str| in_order.iter().flatten().find_map(|it| kinds::number(it.get(key)?.as_value()?));
     let sum: f64 = SHARES.iter().filter_map(|key| value(key)).sum();
     // Decimal shares that add up to a whole do so but for the last bit.
     if sum <= 1.0 + 1e-9 {

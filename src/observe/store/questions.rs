@@ -12,12 +12,6 @@ use uuid::Uuid;
 
 use super::{Reader, Store, StoreError, words};
 
-/// What was done to a question can be undone for so long.
-const UNDONE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// So long a question is lent again to whoever takes back what they did to it.
-const UNDONE_LEASE_SECS: f64 = 600.0;
-/// A question is lent for so long at most: a week.
-const MAX_LEASE_SECS: f64 = 604_800.0;
 /// Questions that were drawn at random wait for so long before their day.
 const RANDOM_STAYS: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest day there is, where a clock goes back in it.
@@ -125,114 +119,12 @@ pub struct QueueState {
     pub by_why: BTreeMap<String, u64>,
 }
 
-/// One choosing of questions, and what its random ones were drawn of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Filling {
-    /// When that day began, where the first camera hangs.
-    pub day: Timestamp,
-    /// Events and moments that began before this, and after that of the filling before, were drawn of.
-    pub up_to: Timestamp,
-    /// How many events those were.
-    pub events: u64,
-    /// How many still moments there were, kept or not.
-    pub moments: f64,
-}
-
-/// What became of a random question, for the estimates.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    /// Of events, or of still moments.
-    pub why: Why,
-    /// When it was chosen: those of one time were drawn of the same.
-    pub asked_at: Timestamp,
-    /// How many events, or moments, that was.
-    pub of: f64,
-    /// With which it was drawn.
-    pub probability: f64,
-    /// What the head said as it happened, `blank` and `unknown` too; none of a moment.
-    pub guess: Option<String>,
-    /// What people say; none where nobody has.
-    pub said: Vec<String>,
-}
-
 impl Store {
-    /// Lends up to `n` open questions to a person, in order; those already lent to them come first. One is never lent to two.
-    pub fn lease(&self, task: &str, labeller: &str, n: usize, lease_secs: f64) -> Result<Vec<Question>, StoreError> {
-        let now = Timestamp::now();
-        self.questions(|tx| {
-            let sql = "SELECT id FROM questions q WHERE task = ?1 AND state = 'open'
-                           AND (leased_to IS NULL OR leased_to = ?2 OR leased_until_us <= ?3)
-                           AND NOT EXISTS (SELECT 1 FROM skips s WHERE s.question = q.id AND s.labeller = ?2)
-                       ORDER BY coalesce(leased_to = ?2 AND leased_until_us > ?3, 0) DESC, position LIMIT ?4";
-            let values = params![task, labeller, now.as_microsecond(), words::count(n as u64)];
-            let ids: Vec<Uuid> = tx
-                .prepare_cached(sql)?
-                .query_map(values, |row| words::uuid(row, 0))?
-                .collect::<rusqlite::Result<_>>()?;
-            let until = later(now, lease_secs);
-            ids.into_iter().filter_map(|id| lend(tx, id, labeller, until).transpose()).collect()
-        })
-    }
-
-    /// Takes a question back from a person before its time; whether it was theirs.
-    pub fn release(&self, question: Uuid, labeller: &str) -> Result<bool, StoreError> {
-        self.questions(|tx| release(tx, question, labeller))
-    }
-
-    /// A person will not answer it: they never see it again, others may. Whether it was open, and not skipped by them.
-    pub fn skip(&self, question: Uuid, labeller: &str) -> Result<bool, StoreError> {
-        self.questions(|tx| {
-            let sql = "INSERT OR IGNORE INTO skips (question, labeller, skipped_us)
-                       SELECT id, ?2, ?3 FROM questions WHERE id = ?1 AND state = 'open'";
-            let now = Timestamp::now().as_microsecond();
-            let n = tx.prepare_cached(sql)?.execute(params![question.as_bytes(), labeller, now])?;
-            release(tx, question, labeller)?;
-            Ok(n > 0)
-        })
-    }
-
-    /// Takes back the last thing that a person did to a question of a task within a day, an answer or a skip, and lends it to
-    /// them again for a while; none where there is nothing, or somebody else has it by now.
-    pub fn undo(&self, task: &str, labeller: &str) -> Result<Option<Question>, StoreError> {
-        let now = Timestamp::now();
-        self.questions(|tx| {
-            let Some((done, question)) = last_done(tx, task, labeller, now)? else { return Ok(None) };
-            let values = params![question.as_bytes(), labeller, now.as_microsecond()];
-            let sql = match done {
-                Done::Skipped => "DELETE FROM skips WHERE question = ?1 AND labeller = ?2 AND skipped_us <= ?3",
-                Done::Answered => {
-                    "UPDATE answers SET withdrawn_us = ?3
-                     WHERE question = ?1 AND labeller = ?2 AND withdrawn_us IS NULL"
-                }
-                Done::AnsweredMoment => {
-                    "UPDATE moment_answers SET withdrawn_us = ?3
-                     WHERE question = ?1 AND labeller = ?2 AND withdrawn_us IS NULL"
-                }
-            };
-            tx.prepare_cached(sql)?.execute(values)?;
-            lend(tx, question, labeller, later(now, UNDONE_LEASE_SECS))
-        })
-    }
-
     /// Adds questions in order, behind those that there are; how many it were. One that is open already, whose event or moment
     /// is gone, or that somebody has answered since it was chosen (unless that looks wrong) is left out.
     pub fn ask(&self, questions: &[NewQuestion]) -> Result<usize, StoreError> {
         let now = Timestamp::now();
         self.questions(|tx| append(tx, questions, now))
-    }
-
-    /// The same, and takes down what the random ones among them were drawn of.
-    pub fn fill(&self, task: &str, filling: &Filling, questions: &[NewQuestion]) -> Result<usize, StoreError> {
-        let now = Timestamp::now();
-        self.questions(|tx| {
-            let sql = "INSERT OR REPLACE INTO fillings (task, filled_us, day_us, upto_us, events, moments)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let Filling { day, up_to, events, moments } = *filling;
-            let (day, up_to) = (day.as_microsecond(), up_to.as_microsecond());
-            let values = params![task, now.as_microsecond(), day, up_to, words::count(events), words::finite(moments)];
-            tx.prepare_cached(sql)?.execute(values)?;
-            append(tx, questions, now)
-        })
     }
 
     /// Takes back the questions of a task that were chosen before a day and are with nobody: a new day has better ones. Those
@@ -255,7 +147,7 @@ impl Store {
         })
     }
 
-    fn questions<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn questions<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         self.in_transaction(|tx| work(tx).map(Ok::<T, StoreError>))
     }
 }
@@ -279,7 +171,7 @@ impl Reader {
                 state.skipped += skipped;
                 state.by_why.insert(why, open);
             }
-            let day = last_filling(db, task)?.map_or(Timestamp::MIN, |it| it.day);
+            let day = super::checks::last_filling(db, task)?.map_or(Timestamp::MIN, |it| it.day);
             let longest = now.checked_sub(LONGEST_DAY).unwrap_or(Timestamp::MIN);
             let sql = "SELECT count(*) FROM questions WHERE task = ?1 AND state = 'answered' AND settled_us >= ?2";
             let values = params![task, day.max(longest).as_microsecond()];
@@ -311,36 +203,6 @@ impl Reader {
             db.prepare_cached(&sql)?.query_map([task], read)?.collect()
         })
     }
-
-    /// When the questions of a task were chosen last, and what of.
-    pub fn last_filling(&self, task: &str) -> Result<Option<Filling>, StoreError> {
-        self.read(|db| last_filling(db, task))
-    }
-
-    /// How many events there were since in the spans that still moments were drawn of.
-    pub fn drawn_of(&self, task: &str, since: Timestamp) -> Result<u64, StoreError> {
-        self.read(|db| {
-            let sql = "SELECT coalesce(sum(events), 0) FROM fillings f WHERE task = ?1 AND filled_us >= ?2
-                           AND EXISTS (SELECT 1 FROM questions q
-                                       WHERE q.task = f.task AND q.asked_us = f.filled_us AND q.moment IS NOT NULL
-                                           AND q.probability IS NOT NULL)";
-            let n = |row: &Row<'_>| row.get::<_, i64>(0);
-            let n = db.prepare_cached(sql)?.query_row(params![task, since.as_microsecond()], n)?;
-            Ok(u64::try_from(n).unwrap_or_default())
-        })
-    }
-
-    /// The random questions of a task that were chosen since, and what became of them.
-    pub fn checks(&self, task: &str, since: Timestamp) -> Result<Vec<Check>, StoreError> {
-        self.read(|db| checks(db, task, since))
-    }
-}
-
-/// What can be undone.
-enum Done {
-    Skipped,
-    Answered,
-    AnsweredMoment,
 }
 
 const COLUMNS: &str = "id, task, why, reason, blind, event, moment, media, asked_us, leased_until_us";
@@ -361,7 +223,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Question> {
     })
 }
 
-fn question(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Question>> {
+pub(super) fn question(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Question>> {
     let sql = format!("SELECT {COLUMNS} FROM questions WHERE id = ?1");
     db.prepare_cached(&sql)?.query_row([id.as_bytes()], read).optional()
 }
@@ -378,68 +240,7 @@ pub(super) fn is_blind(db: &Connection, id: Uuid) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM questions WHERE id = ?1 AND blind = 1")?.exists([id.as_bytes()])
 }
 
-fn later(now: Timestamp, secs: f64) -> Timestamp {
-    // `as` saturates, and makes 0 of what is no number.
-    let us = (secs.clamp(0.0, MAX_LEASE_SECS) * 1e6) as i64;
-    now.checked_add(SignedDuration::from_micros(us)).unwrap_or(now)
-}
-
-/// Lends an open question to somebody, unless another has it.
-fn lend(db: &Connection, id: Uuid, labeller: &str, until: Timestamp) -> rusqlite::Result<Option<Question>> {
-    let sql = "UPDATE questions SET leased_to = ?2, leased_until_us = ?3 WHERE id = ?1 AND state = 'open'
-                   AND (leased_to IS NULL OR leased_to = ?2 OR leased_until_us <= ?4)";
-    let values = params![id.as_bytes(), labeller, until.as_microsecond(), Timestamp::now().as_microsecond()];
-    if db.prepare_cached(sql)?.execute(values)? == 0 {
-        return Ok(None);
-    }
-    question(db, id)
-}
-
-fn release(db: &Connection, id: Uuid, labeller: &str) -> rusqlite::Result<bool> {
-    let sql = "UPDATE questions SET leased_to = NULL, leased_until_us = NULL
-               WHERE id = ?1 AND leased_to = ?2 AND state = 'open'";
-    Ok(db.prepare_cached(sql)?.execute(params![id.as_bytes(), labeller])? > 0)
-}
-
-/// What a person did last to a question that can be lent to them again.
-fn last_done(db: &Connection, task: &str, labeller: &str, now: Timestamp) -> rusqlite::Result<Option<(Done, Uuid)>> {
-    let since = now.checked_sub(UNDONE_WITHIN).unwrap_or(Timestamp::MIN).as_microsecond();
-    let mut last: Option<(i64, Done, Uuid)> = None;
-    for (done, sql) in [
-        (
-            Done::Answered,
-            "SELECT a.given_us, a.question FROM answers a JOIN questions q ON q.id = a.question
-             WHERE a.labeller = ?1 AND a.question IS NOT NULL AND a.given_us > ?2 AND a.task = ?3
-                 AND a.withdrawn_us IS NULL
-             ORDER BY a.given_us DESC, a.id DESC LIMIT 1",
-        ),
-        (
-            Done::AnsweredMoment,
-            "SELECT a.given_us, a.question FROM moment_answers a JOIN questions q ON q.id = a.question
-             WHERE a.labeller = ?1 AND a.given_us > ?2 AND a.task = ?3 AND a.withdrawn_us IS NULL
-             ORDER BY a.given_us DESC, a.id DESC LIMIT 1",
-        ),
-        (
-            Done::Skipped,
-            "SELECT s.skipped_us, s.question FROM skips s JOIN questions q ON q.id = s.question
-             WHERE s.labeller = ?1 AND s.skipped_us > ?2 AND q.task = ?3 AND q.state = 'open'
-             ORDER BY s.skipped_us DESC LIMIT 1",
-        ),
-    ] {
-        let mut statement = db.prepare_cached(sql)?;
-        let found = statement
-            .query_row(params![labeller, since, task], |row| Ok((row.get::<_, i64>(0)?, words::uuid(row, 1)?)))
-            .optional()?;
-        if let Some((at, question)) = found
-            && last.as_ref().is_none_or(|it| at > it.0)
-        {
-            last = Some((at, done, question));
-        }
-    }
-    Ok(last.map(|(_, done, question)| (done, question)))
-}
-
-fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp) -> rusqlite::Result<usize> {
+pub(super) fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp) -> rusqlite::Result<usize> {
     let mut position: i64 = db.query_row("SELECT coalesce(max(position), 0) FROM questions", [], |row| row.get(0))?;
     let sql =
         "INSERT OR IGNORE INTO questions (id, task, position, why, reason, blind, event, moment, media, probability,
@@ -481,50 +282,4 @@ fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp) -> rusqlit
         }
     }
     Ok(n)
-}
-
-fn last_filling(db: &Connection, task: &str) -> rusqlite::Result<Option<Filling>> {
-    let sql = "SELECT day_us, upto_us, events, moments FROM fillings WHERE task = ?1 ORDER BY filled_us DESC LIMIT 1";
-    let row = |row: &Row<'_>| {
-        let events = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
-        Ok(Filling { day: words::time(row, 0)?, up_to: words::time(row, 1)?, events, moments: row.get(3)? })
-    };
-    db.prepare_cached(sql)?.query_row([task], row).optional()
-}
-
-fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec<Check>> {
-    let sql = "SELECT q.why, q.asked_us, iif(q.event IS NULL, f.moments, f.events), q.probability, q.event, q.moment
-               FROM questions q JOIN fillings f ON f.task = q.task AND f.filled_us = q.asked_us
-               WHERE q.task = ?1 AND q.probability IS NOT NULL AND q.asked_us >= ?2 ORDER BY q.asked_us, q.position";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![task, since.as_microsecond()], |row| {
-        let check = Check {
-            why: words::parse(row, 0)?,
-            asked_at: words::time(row, 1)?,
-            of: row.get(2)?,
-            probability: row.get(3)?,
-            guess: None,
-            said: Vec::new(),
-        };
-        Ok((check, row.get::<_, Option<[u8; 16]>>(4)?, row.get::<_, Option<[u8; 16]>>(5)?))
-    })?;
-    let mut checks = Vec::new();
-    for row in rows {
-        let (mut it, event, moment) = row?;
-        if let Some(event) = event {
-            it.guess = guess(db, event, task)?;
-            it.said = super::answers::current(db, Uuid::from_bytes(event), None, task)?;
-        } else if let Some(moment) = moment {
-            it.said = super::moments::current(db, Uuid::from_bytes(moment), task)?;
-        }
-        checks.push(it);
-    }
-    Ok(checks)
-}
-
-/// What a head said of an event as it happened: later ones may have been fitted on it.
-fn guess(db: &Connection, event: [u8; 16], task: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT coalesce(class, type) FROM observations
-               WHERE event = ?1 AND task = ?2 AND rescored = 0 AND type <> 'unclassified' ORDER BY position LIMIT 1";
-    db.prepare_cached(sql)?.query_row(params![event, task], |row| row.get(0)).optional()
 }
