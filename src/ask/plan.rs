@@ -28,7 +28,9 @@ const SUSPICIOUS: f64 = 0.5;
 /// The day's questions, at most `budget`, in the order in which they are to be asked. The same pool and seed give the same.
 pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let n_events = whole(shares.random * budget as f64, &mut dice).min(budget);
+    // Where no head serves there is no guess that could be right.
+    let share = if pool.classes.is_empty() { 0.0 } else { shares.random };
+    let n_events = whole(share * budget as f64, &mut dice).min(budget);
     let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
     let (random, still) = random::draw(&pool.day, n_events, n_moments, &mut dice);
     let mut desk = Desk::of(pool, &random);

@@ -35,7 +35,9 @@ fn strata<'a>(checks: impl Iterator<Item = &'a Check>) -> Vec<Stratum> {
         // `as` saturates.
         let of = it.of.round() as u64;
         let stratum = strata.entry(it.asked_at).or_insert(Stratum { of, answered: 0, hits: 0 });
-        if !it.said.is_empty() && it.said.iter().all(|it| it != UNIDENTIFIABLE) {
+        // Of an event that no head had seen there is no guess to be right or wrong.
+        let is_guessed = it.why == Why::Still || it.guess.is_some();
+        if is_guessed && !it.said.is_empty() && it.said.iter().all(|it| it != UNIDENTIFIABLE) {
             stratum.answered += 1;
             stratum.hits += u64::from(is_hit(it));
         }
@@ -72,6 +74,7 @@ mod tests {
             check(Why::Random, 1, Some("fox"), &["unidentifiable"]),
             check(Why::Random, 2, Some("blank"), &["blank"]),
             check(Why::Random, 2, Some("fox"), &[]),
+            check(Why::Random, 2, None, &["fox"]),
         ];
         let expected = [Stratum { of: 10, answered: 3, hits: 1 }, Stratum { of: 10, answered: 1, hits: 1 }];
         assert_eq!(strata(of_events.iter()), expected);
