@@ -109,11 +109,11 @@ fn mean(curves: &[&Points]) -> Points {
 fn share(way: &[Points], random: &[Points]) -> (f64, f64) {
     const TIMES: usize = 4_000;
     let mut dice = ChaCha8Rng::seed_from_u64(0);
+    // Where random does not come so far within its season it needs more than that: the share is rather less than what is said.
+    let most = random.iter().filter_map(|it| it.last()).map(|it| it.0 as f64).fold(0.0, f64::max);
     let mut once = || {
         let draws: Vec<usize> = way.iter().map(|_| dice.random_range(0..way.len())).collect();
         let needed = |of: &[Points]| needed(&mean(&draws.iter().map(|it| &of[*it]).collect::<Vec<_>>()));
-        // A curve that does not come so far needs more than there are: for random, what is said is at most what is so.
-        let most = random.iter().filter_map(|it| it.last()).map(|it| it.0 as f64).fold(0.0, f64::max);
         needed(way) / needed(random).min(most)
     };
     let mut shares: Vec<f64> = (0..TIMES).map(|_| once()).collect();
