@@ -72,19 +72,23 @@ impl Learned {
             cosine: cosines.iter().copied().fold(-1.0, f32::max),
             lead: lead(likely.iter().copied().skip(usize::from(self.blank))),
         };
-        softmax(&mut near);
-        softmax(&mut likely);
+        told(&mut near);
+        told(&mut likely);
         Answer { probabilities: mixed(&near, &likely, &self.shares, &self.offsets), closeness }
     }
 }
 
-/// The geometric mean of two answers, weighted class by class with the second's share, with each class's offset; made to
-/// sum to 1.
+/// Makes log-probabilities of scores, as they are [mixed].
+pub fn told(scores: &mut [f32]) {
+    softmax(scores);
+    scores.iter_mut().for_each(|it| *it = (*it + LEAST).ln());
+}
+
+/// Probabilities of what two classifiers have [told]: the geometric mean of both, weighted class by class with the second's share,
+/// with each class's offset; made to sum to 1.
 pub fn mixed(near: &[f32], likely: &[f32], shares: &[f32], offsets: &[f32]) -> Vec<f32> {
-    let ln = |it: f32| (it + LEAST).ln();
     let both = near.iter().zip(likely).zip(shares).zip(offsets);
-    let mut mixed: Vec<f32> =
-        both.map(|(((a, b), share), offset)| (1.0 - share) * ln(*a) + share * ln(*b) + offset).collect();
+    let mut mixed: Vec<f32> = both.map(|(((a, b), share), offset)| (1.0 - share) * a + share * b + offset).collect();
     softmax(&mut mixed);
     mixed
 }

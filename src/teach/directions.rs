@@ -1,5 +1,8 @@
 //! Finds the [`Space`] of what was taught: means by modality and view, and the principal directions of the rest.
 
+use std::iter;
+use std::sync::Arc;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 
@@ -24,18 +27,23 @@ const PANEL: usize = 160;
 /// The space of what was taught, of its lessons: a function of its vectors and events, and not of its classes' names. `weight` is
 /// the length of an impression, see [`Impressions`]; of no matter where the network's last layer is not known.
 pub(super) fn space(taught: &Taught, lessons: &[Lesson<'_>], weight: f64) -> Result<Space, FitError> {
-    let dimension = taught.dimension;
-    let most = if taught.last_layer().is_some() { MAX_DIRECTIONS / 2 } else { MAX_DIRECTIONS };
-    let features = |lesson: usize| lessons[lesson].features;
-    let means = means(dimension, lessons, features);
-    let basis = basis(dimension, lessons, features, &means, most)?;
-    let impressions = taught.last_layer().cloned().map(|classifier| -> Result<Impressions, FitError> {
-        let seen = |lesson: usize| &*lessons[lesson].impression;
-        let means = self::means(classifier.n_classes(), lessons, seen);
-        let basis = self::basis(classifier.n_classes(), lessons, seen, &means, MAX_DIRECTIONS / 2)?;
-        Ok(Impressions { classifier, means, basis, weight: weight as f32 })
+    let (dimension, layer) = (taught.dimension, taught.last_layer());
+    let lengths: Vec<usize> = iter::once(dimension).chain(layer.map(|it| it.n_classes())).collect();
+    let parts = side_by_side(lengths.len(), |part| -> Result<(Vec<f32>, Vec<f32>), FitError> {
+        let values = |lesson: usize| if part == 0 { lessons[lesson].features } else { &*lessons[lesson].impression };
+        let means = means(lengths[part], lessons, values);
+        let basis = basis(lengths[part], lessons, values, &means, MAX_DIRECTIONS / lengths.len())?;
+        Ok((means, basis))
     });
-    Ok(Space { means, basis, dimension, impressions: impressions.transpose()? })
+    let mut parts = parts.into_iter();
+    let (means, basis) = parts.next().transpose()?.unwrap_or_default();
+    let impressions = layer.zip(parts.next().transpose()?).map(|(classifier, (means, basis))| Impressions {
+        classifier: Arc::clone(classifier),
+        means,
+        basis,
+        weight: weight as f32,
+    });
+    Ok(Space { means, basis, dimension, impressions })
 }
 
 /// `[directions][dimension]`: those in which lessons differ most, at most so many; `values` are those of a lesson.

@@ -10,6 +10,7 @@ pub mod label_file;
 pub mod pictures;
 pub mod taught;
 
+mod answers;
 mod directions;
 pub mod folds;
 pub mod logistic;

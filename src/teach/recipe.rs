@@ -1,13 +1,11 @@
 //! How a head is made, and which way cross-validation finds best.
 
-use faer::Mat;
 use serde::{Deserialize, Serialize};
 
-use crate::infer::closeness::{Closeness, lead};
-use crate::infer::learned::mixed;
+use crate::infer::closeness::Closeness;
 use crate::infer::together::Together;
-use crate::infer::vector::softmax;
 
+use super::answers::{Tally, Told, both_told, by_event};
 use super::fit::FitError;
 use super::folds::N_FOLDS;
 use super::logistic::{Care, Design, Logistic, exp};
@@ -94,10 +92,12 @@ pub struct Choice {
     pub loss: f64,
 }
 
-/// What all folds' heads say of the samples that they were not fitted on: scores `[samples][classes]` a setting.
+/// What all folds' heads say of the samples that they were not fitted on.
 struct Trials {
-    cosines: Vec<Mat<f64>>,
-    logits: Vec<Mat<f64>>,
+    /// A shrinkage and a cosine's scale each, in this order.
+    near: Vec<Told>,
+    /// A ridge each.
+    likely: Vec<Told>,
     tally: Tally,
 }
 
@@ -141,28 +141,31 @@ pub fn choose(
 struct Fold {
     /// Places of its samples.
     asked: Vec<usize>,
-    /// `[asked][classes]` a setting.
-    cosines: Vec<Mat<f64>>,
-    logits: Vec<Mat<f64>>,
+    /// See [`Trials`].
+    near: Vec<Told>,
+    likely: Vec<Told>,
 }
 
 impl Fold {
     /// What heads say of `asked` that are fitted on all others.
-    fn run(samples: &Samples, asked: Vec<usize>, all: &Moments) -> Result<Fold, FitError> {
+    fn run(samples: &Samples, asked: Vec<usize>, all: &Moments, tally: &Tally) -> Result<Fold, FitError> {
         let mut is_asked = vec![false; samples.class.len()];
         asked.iter().for_each(|&i| is_asked[i] = true);
         let (fitted, own) = (samples.only(|i| !is_asked[i]), samples.only(|i| is_asked[i]));
         let scatter = all.less(&Moments::of(&own)).scatter();
-        let cosines = Recipe::SHRINKAGES.iter().map(|it| Ok(scatter.whitened(*it)?.cosines(&own.x)));
-        let cosines = cosines.collect::<Result<Vec<_>, FitError>>()?;
+        let mut near = Vec::new();
+        for shrinkage in Recipe::SHRINKAGES {
+            let cosines = scatter.whitened(shrinkage)?.cosines(&own.x);
+            near.extend(Recipe::COSINE_SCALES.map(|scale| Told::by_cosines(&cosines, scale)));
+        }
         let (design, mut last) = (Design::new(&fitted), None);
-        let logits = Recipe::RIDGES.map(|ridge| {
+        let likely = Recipe::RIDGES.map(|ridge| {
             let logistic = design.fit(ridge, last.as_ref(), Care::Trial);
-            let scores = logistic.scores(&own.x);
+            let told = Told::by_logits(&logistic.scores(&own.x), tally);
             last = Some(logistic);
-            scores
+            told
         });
-        Ok(Fold { asked, cosines, logits: logits.to_vec() })
+        Ok(Fold { asked, near, likely: likely.to_vec() })
     }
 }
 
@@ -172,15 +175,15 @@ impl Trials {
         let all = Moments::of(samples);
         let done = side_by_side(N_FOLDS, |fold| {
             let asked: Vec<usize> = (0..n).filter(|&i| folds[samples.event[i]] == Some(fold)).collect();
-            (!asked.is_empty()).then(|| Fold::run(samples, asked, &all)).transpose()
+            (!asked.is_empty()).then(|| Fold::run(samples, asked, &all, &tally)).transpose()
         });
-        let zeros = |n_settings: usize| vec![Mat::<f64>::zeros(n, n_classes); n_settings];
-        let mut trials =
-            Trials { cosines: zeros(Recipe::SHRINKAGES.len()), logits: zeros(Recipe::RIDGES.len()), tally };
+        let nothing = |n_settings: usize| vec![Told::nothing(n_classes, n); n_settings];
+        let n_near = Recipe::SHRINKAGES.len() * Recipe::COSINE_SCALES.len();
+        let mut trials = Trials { near: nothing(n_near), likely: nothing(Recipe::RIDGES.len()), tally };
         for fold in done {
             let Some(fold) = fold? else { continue };
-            trials.cosines.iter_mut().zip(&fold.cosines).for_each(|(to, from)| put(to, &fold.asked, from));
-            trials.logits.iter_mut().zip(&fold.logits).for_each(|(to, from)| put(to, &fold.asked, from));
+            trials.near.iter_mut().zip(&fold.near).for_each(|(to, from)| to.put(&fold.asked, from));
+            trials.likely.iter_mut().zip(&fold.likely).for_each(|(to, from)| to.put(&fold.asked, from));
         }
         Ok(trials)
     }
@@ -188,54 +191,10 @@ impl Trials {
     /// Probabilities of each sample's classes.
     fn answers(&self, recipe: &Recipe) -> Vec<(Vec<f32>, Closeness)> {
         let place = |all: &[f64], it: f64| all.iter().position(|x| *x == it).unwrap_or(0);
-        let cosines = &self.cosines[place(&Recipe::SHRINKAGES, recipe.shrinkage)];
-        let logits = &self.logits[place(&Recipe::RIDGES, recipe.ridge)];
-        answers_of(recipe, cosines, logits, &self.tally)
-    }
-}
-
-/// What a head was taught: how much of it decides how its answers are made of scores.
-pub(super) struct Tally {
-    /// `[classes]`; 0 for those that it was never taught.
-    pub(super) n_events: Vec<usize>,
-    /// The place of `blank`.
-    pub(super) blank: Option<usize>,
-}
-
-impl Tally {
-    fn of(taught: &Taught) -> Tally {
-        Tally { n_events: taught.n_events(), blank: taught.blank() }
-    }
-}
-
-/// Probabilities `[classes]` and closeness of each sample, of scores `[samples][classes]`.
-pub(super) fn answers_of(
-    recipe: &Recipe,
-    cosines: &Mat<f64>,
-    logits: &Mat<f64>,
-    tally: &Tally,
-) -> Vec<(Vec<f32>, Closeness)> {
-    let Tally { n_events, blank } = tally;
-    let (shares, offsets) = (shares(recipe.share, n_events), offsets(recipe, n_events, *blank));
-    let row = |of: &Mat<f64>, i: usize, scale: f64| -> Vec<f32> {
-        let mut row: Vec<f32> = of.row(i).iter().map(|it| (scale * it) as f32).collect();
-        softmax(&mut row);
-        row
-    };
-    let answer = |i: usize| {
-        let known = (0..n_events.len()).filter(|&class| n_events[class] > 0 && Some(class) != *blank);
-        let closeness = Closeness {
-            cosine: cosines.row(i).iter().copied().fold(-1.0, f64::max) as f32,
-            lead: lead(known.map(|class| logits[(i, class)] as f32)),
-        };
-        (mixed(&row(cosines, i, recipe.cosine_scale), &row(logits, i, 1.0), &shares, &offsets), closeness)
-    };
-    (0..cosines.nrows()).map(answer).collect()
-}
-
-fn put(to: &mut Mat<f64>, rows: &[usize], from: &Mat<f64>) {
-    for (i, &row) in rows.iter().enumerate() {
-        (0..to.ncols()).for_each(|j| to[(row, j)] = from[(i, j)]);
+        let scale = place(&Recipe::COSINE_SCALES, recipe.cosine_scale);
+        let near = place(&Recipe::SHRINKAGES, recipe.shrinkage) * Recipe::COSINE_SCALES.len() + scale;
+        let likely = place(&Recipe::RIDGES, recipe.ridge);
+        both_told(recipe, &self.near[near], &self.likely[likely], &self.tally)
     }
 }
 
@@ -358,7 +317,9 @@ pub fn cross_answers(
         }
         let cosines = Scatter::of(&fitted).whitened(recipe.shrinkage)?.cosines(&asked.x);
         let logits = Logistic::fit(&fitted, recipe.ridge, None, Care::Trial).scores(&asked.x);
-        let answers = answers_of(recipe, &cosines, &logits, &Tally::of(taught));
+        let tally = Tally::of(taught);
+        let (near, likely) = (Told::by_cosines(&cosines, recipe.cosine_scale), Told::by_logits(&logits, &tally));
+        let answers = both_told(recipe, &near, &likely, &tally);
         Ok(by_event(&asked, &answers, taught.blank()))
     });
     let mut out_of_fold = Vec::new();
@@ -367,15 +328,4 @@ pub fn cross_answers(
     }
     out_of_fold.sort_by_key(|it| it.event);
     Ok(out_of_fold)
-}
-
-/// What the answers of samples say together, event by event; those of one event stand side by side.
-pub(super) fn by_event(samples: &Samples, answers: &[(Vec<f32>, Closeness)], blank: Option<usize>) -> Vec<OutOfFold> {
-    let mut from = 0;
-    let events = samples.event.chunk_by(|a, b| a == b).map(|own| {
-        let its = &answers[from..from + own.len()];
-        from += own.len();
-        OutOfFold { event: own[0], together: Together::of(its.iter().map(|it| (&*it.0, it.1)), blank) }
-    });
-    events.collect()
 }

@@ -5,9 +5,10 @@ use faer::Mat;
 use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 
+use super::answers::{Tally, Told, both_told, by_event};
 use super::fit::FitError;
 use super::logistic::{Care, Logistic};
-use super::recipe::{Choice, OutOfFold, Recipe, Tally, answers_of, by_event};
+use super::recipe::{Choice, OutOfFold, Recipe};
 use super::score::auroc;
 use super::side_by_side::side_by_side;
 use super::taught::{Samples, Taught};
@@ -113,7 +114,8 @@ pub fn strangers(
         let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
         let mut tally = Tally { n_events: n_events.clone(), blank };
         tally.n_events[classes[i]] = 0;
-        Ok(by_event(&asked, &answers_of(recipe, &cosines, &logits, &tally), blank))
+        let (near, likely) = (Told::by_cosines(&cosines, recipe.cosine_scale), Told::by_logits(&logits, &tally));
+        Ok(by_event(&asked, &both_told(recipe, &near, &likely, &tally), blank))
     });
     let mut strangers = Vec::new();
     for it in of_class {

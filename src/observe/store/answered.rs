@@ -1,10 +1,12 @@
 //! What people have said, one answer after the other, and one of one's own taken back.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::{AnswerError, LifeStage, Reader, Sex, Species, Standing, Store, StoreError, words};
+use super::{AnswerError, LifeStage, Reader, Sex, Species, Standing, Store, StoreError, labels, words};
 
 /// An answer that is on record, with its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,16 +51,24 @@ impl Reader {
             };
             let sql = format!(
                 "SELECT a.id, a.event, a.captured_us, a.task, a.labeller, a.given_us, a.verified,
-                     a.withdrawn_us IS NOT NULL,
-                     EXISTS (SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us
-                         AND b.task = a.task AND b.withdrawn_us IS NULL AND b.id > a.id)
+                     a.withdrawn_us IS NOT NULL
                  FROM answers a WHERE a.id < ?1 AND {only} ORDER BY a.id DESC LIMIT ?2"
             );
             let (before, event) = (before.unwrap_or(Uuid::max()), event.as_ref().map(Uuid::as_bytes));
             let values = params![before.as_bytes(), words::count(limit as u64), labeller, event];
             let answers =
                 db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            answers.into_iter().map(|it| Ok(Answered { species: species(db, it.id)?, ..it })).collect()
+            let of_events: HashSet<(Uuid, &str)> = answers.iter().map(|it| (it.event, &*it.task)).collect();
+            let mut holding = HashSet::new();
+            for (event, task) in of_events {
+                holding.extend(labels::holding(db, event, task)?.into_values().map(|it| it.answer));
+            }
+            let told = |it: Answered| {
+                let superseded = it.standing == Standing::Holds && !holding.contains(&it.id);
+                let standing = if superseded { Standing::Superseded } else { it.standing };
+                Ok(Answered { species: species(db, it.id)?, standing, ..it })
+            };
+            answers.into_iter().map(told).collect()
         })
     }
 }
@@ -84,11 +94,7 @@ fn answered(row: &rusqlite::Row<'_>) -> rusqlite::Result<Answered> {
         labeller: row.get(4)?,
         given: words::time(row, 5)?,
         verified: row.get(6)?,
-        standing: match (row.get(7)?, row.get(8)?) {
-            (true, _) => Standing::Withdrawn,
-            (false, true) => Standing::Superseded,
-            (false, false) => Standing::Holds,
-        },
+        standing: if row.get(7)? { Standing::Withdrawn } else { Standing::Holds },
     })
 }
 

@@ -1,6 +1,6 @@
 //! What people say of an event or a frame: taken down, superseded, taken back, called otherwise.
 //!
-//! Answers are appended, and the latest that was not taken back holds. A class that is called otherwise is spelled anew
+//! Answers are appended, and the latest that was not taken back [holds](super::labels::holding). A class that is called otherwise is spelled anew
 //! wherever it stands, in superseded answers too, so that a fit cannot tell that it was ever called anything else, and no
 //! table of old names outlives the labels that had them.
 
@@ -229,12 +229,11 @@ fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite:
     Ok(Some(Given { id, again: true, frame, superseded, suggested }))
 }
 
-/// Appends an answer, and gives its identity, which comes after those that it supersedes, even where the clock was set back.
+/// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back.
 pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
-    let sql = "SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 ORDER BY id DESC LIMIT 1";
+    let sql = "SELECT id FROM answers WHERE event = ?1 AND task = ?2 ORDER BY id DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
-    let values = params![it.event.as_bytes(), it.captured_us, it.task];
-    let last = statement.query_row(values, |row| words::uuid(row, 0)).optional()?;
+    let last = statement.query_row(params![it.event.as_bytes(), it.task], |row| words::uuid(row, 0)).optional()?;
     let now = Uuid::now_v7();
     let id = last.filter(|it| *it >= now).map_or(now, |it| Uuid::from_u128(it.as_u128().wrapping_add(1)));
     db.prepare_cached(

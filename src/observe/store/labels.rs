@@ -35,8 +35,8 @@ pub struct Labelled {
 impl Reader {
     /// Everything that a head of a task can be taught on: the events that have a label and vectors of a featurizer.
     ///
-    /// What is said of a frame goes before what is said of its event; events of several species teach only by frames of
-    /// which it is said which is which.
+    /// What is said of a frame goes before what is said of its event, unless the latter was said later and contradicts it;
+    /// events of several species teach only by frames of which it is said which is which.
     ///
     /// With each goes what `second`, the second featurizer, says of it, where it has seen it.
     pub fn taught(&self, task: &str, featurizer: &str, second: Option<&str>) -> Result<Taught, StoreError> {
@@ -66,22 +66,50 @@ pub(super) type Said = HashMap<Option<i64>, Vec<String>>;
 type Frame = (String, Vec<TaughtView>);
 
 pub(super) fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Said> {
+    Ok(holding(db, event, task)?.into_iter().map(|(frame, it)| (frame, it.classes)).collect())
+}
+
+/// An answer that holds.
+#[derive(Debug)]
+pub(super) struct Holding {
+    /// Answers that are given later are larger.
+    pub(super) answer: Uuid,
+    classes: Vec<String>,
+}
+
+/// The answers that hold of an event: the latest of each frame, and that of the whole under no frame.
+///
+/// The whole's takes the place of what was said before of its frames where that names what it does not. A frame in which
+/// nothing was stays so, unless then nothing would be in any.
+pub(super) fn holding(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<HashMap<Option<i64>, Holding>> {
     // Later answers come later, and take the place of earlier ones.
     let sql = "SELECT a.captured_us, a.id, l.class FROM answers a JOIN labels l ON l.answer = a.id
                WHERE a.event = ?1 AND a.task = ?2 AND a.withdrawn_us IS NULL ORDER BY a.id, l.position";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement
         .query_map(params![event.as_bytes(), task], |row| Ok((row.get(0)?, words::uuid(row, 1)?, row.get(2)?)))?;
-    let mut said: HashMap<Option<i64>, (Uuid, Vec<String>)> = HashMap::new();
+    let mut holding: HashMap<Option<i64>, Holding> = HashMap::new();
     for row in rows {
         let (frame, answer, class): (Option<i64>, Uuid, String) = row?;
-        let entry = said.entry(frame).or_insert_with(|| (answer, Vec::new()));
-        if entry.0 != answer {
-            *entry = (answer, Vec::new());
+        let entry = holding.entry(frame).or_insert_with(|| Holding { answer, classes: Vec::new() });
+        if entry.answer != answer {
+            *entry = Holding { answer, classes: Vec::new() };
         }
-        entry.1.push(class);
+        entry.classes.push(class);
     }
-    Ok(said.into_iter().map(|(frame, (_, classes))| (frame, classes)).collect())
+    let Some(whole) = holding.remove(&None) else { return Ok(holding) };
+    let agrees = |class: &String| class == BLANK || whole.classes.contains(class);
+    holding.retain(|_, it| it.answer > whole.answer || it.classes.iter().all(agrees));
+    let nothing = |it: &Holding| it.classes.iter().all(|class| class == BLANK);
+    if !nothing(&whole) && !holding.is_empty() && holding.values().all(nothing) {
+        let sql = "SELECT count(DISTINCT captured_us) FROM media WHERE event = ?1";
+        let n_frames: i64 = db.prepare_cached(sql)?.query_row([event.as_bytes()], |row| row.get(0))?;
+        if words::count(holding.len() as u64) >= n_frames {
+            holding.retain(|_, it| it.answer > whole.answer);
+        }
+    }
+    holding.insert(None, whole);
+    Ok(holding)
 }
 
 struct Row {
