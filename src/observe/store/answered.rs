@@ -1,7 +1,5 @@
 //! What people have said, one answer after the other, and one of one's own taken back.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -58,13 +56,9 @@ impl Reader {
             let values = params![before.as_bytes(), words::count(limit as u64), labeller, event];
             let answers =
                 db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let of_events: HashSet<(Uuid, &str)> = answers.iter().map(|it| (it.event, &*it.task)).collect();
-            let mut holding = HashSet::new();
-            for (event, task) in of_events {
-                holding.extend(labels::holding(db, event, task)?.into_values().map(|it| it.answer));
-            }
+            let held = labels::held(db, answers.iter().map(|it| (it.event, &*it.task)))?;
             let told = |it: Answered| {
-                let superseded = it.standing == Standing::Holds && !holding.contains(&it.id);
+                let superseded = it.standing == Standing::Holds && !held.contains(&it.id);
                 let standing = if superseded { Standing::Superseded } else { it.standing };
                 Ok(Answered { species: species(db, it.id)?, standing, ..it })
             };

@@ -1,6 +1,6 @@
 //! What people say of events, as a fit sees it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -71,9 +71,9 @@ pub(super) fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result
 
 /// An answer that holds.
 #[derive(Debug)]
-pub(super) struct Holding {
+struct Holding {
     /// Answers that are given later are larger.
-    pub(super) answer: Uuid,
+    answer: Uuid,
     classes: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct Holding {
 ///
 /// The whole's takes the place of what was said before of its frames where that names what it does not. A frame in which
 /// nothing was stays so, unless then nothing would be in any.
-pub(super) fn holding(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<HashMap<Option<i64>, Holding>> {
+fn holding(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<HashMap<Option<i64>, Holding>> {
     // Later answers come later, and take the place of earlier ones.
     let sql = "SELECT a.captured_us, a.id, l.class FROM answers a JOIN labels l ON l.answer = a.id
                WHERE a.event = ?1 AND a.task = ?2 AND a.withdrawn_us IS NULL ORDER BY a.id, l.position";
@@ -110,6 +110,16 @@ pub(super) fn holding(db: &Connection, event: Uuid, task: &str) -> rusqlite::Res
     }
     holding.insert(None, whole);
     Ok(holding)
+}
+
+/// The answers that [hold](holding) of any of these events, each with its task.
+pub(super) fn held<'a>(db: &Connection, of: impl Iterator<Item = (Uuid, &'a str)>) -> rusqlite::Result<HashSet<Uuid>> {
+    let of: HashSet<(Uuid, &str)> = of.collect();
+    let mut held = HashSet::new();
+    for (event, task) in of {
+        held.extend(holding(db, event, task)?.into_values().map(|it| it.answer));
+    }
+    Ok(held)
 }
 
 struct Row {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 use uuid::Uuid;
 
-use super::{Reader, StoreError, words};
+use super::{Reader, StoreError, labels, words};
 
 /// An answer that is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,20 +52,25 @@ impl Reader {
             let sql = format!(
                 "SELECT a.event, a.captured_us, a.task,
                            (SELECT group_concat(class, ' and ' ORDER BY position) FROM labels WHERE answer = a.id),
-                           a.labeller, a.given_us, a.verified, a.withdrawn_us IS NOT NULL,
-                           EXISTS (SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us
-                               AND b.task = a.task AND b.withdrawn_us IS NULL AND b.id > a.id)
+                           a.labeller, a.given_us, a.verified, a.withdrawn_us IS NOT NULL, a.id
                        FROM answers a WHERE {only} ORDER BY a.event, a.id"
             );
             let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
-            db.prepare_cached(&sql)?.query_map(values, recorded)?.collect()
+            let all = db.prepare_cached(&sql)?.query_map(values, recorded)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let held = labels::held(db, all.iter().map(|it| (it.1.event, &*it.1.task)))?;
+            let told = |(id, it): (Uuid, Recorded)| {
+                let superseded = it.standing == Standing::Holds && !held.contains(&id);
+                Recorded { standing: if superseded { Standing::Superseded } else { it.standing }, ..it }
+            };
+            Ok(all.into_iter().map(told).collect())
         })
     }
 }
 
-fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
+/// An answer's identity, and the answer: whether a later one took its place is not known yet.
+fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Uuid, Recorded)> {
     let frame = row.get::<_, Option<i64>>(1)?.map(|_| words::time(row, 1)).transpose()?;
-    Ok(Recorded {
+    let recorded = Recorded {
         event: words::uuid(row, 0)?,
         frame,
         task: row.get(2)?,
@@ -73,10 +78,7 @@ fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
         labeller: row.get(4)?,
         given: words::time(row, 5)?,
         verified: row.get(6)?,
-        standing: match (row.get(7)?, row.get(8)?) {
-            (true, _) => Standing::Withdrawn,
-            (false, true) => Standing::Superseded,
-            (false, false) => Standing::Holds,
-        },
-    })
+        standing: if row.get(7)? { Standing::Withdrawn } else { Standing::Holds },
+    };
+    Ok((words::uuid(row, 8)?, recorded))
 }

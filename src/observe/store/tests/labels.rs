@@ -131,7 +131,10 @@ fn what_is_said_of_an_event_takes_the_place_of_what_was_said_before_of_its_frame
     };
     let holds = || -> usize {
         let answers = store.answered(None, Some(id), 100, None).unwrap();
-        answers.iter().filter(|it| it.standing == Standing::Holds).count()
+        let hold = answers.iter().filter(|it| it.standing == Standing::Holds).count();
+        let recorded = store.recorded(None, Some(id)).unwrap();
+        assert_eq!(recorded.iter().filter(|it| it.standing == Standing::Holds).count(), hold);
+        hold
     };
     let called = |class: &str| store.events_called("species", class, None, 10).unwrap().events.len();
     assert_eq!((taught(), holds()), (vec!["fox".into(), "blank".into(), "hare".into()], 3));
