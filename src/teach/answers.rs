@@ -83,6 +83,16 @@ pub(super) fn both_told(recipe: &Recipe, near: &Told, likely: &Told, tally: &Tal
     (0..near.close.len()).map(answer).collect()
 }
 
+/// The same of what heads score them: cosines and logits `[samples][classes]`.
+pub(super) fn answers(
+    recipe: &Recipe,
+    cosines: &Mat<f64>,
+    logits: &Mat<f64>,
+    tally: &Tally,
+) -> Vec<(Vec<f32>, Closeness)> {
+    both_told(recipe, &Told::by_cosines(cosines, recipe.cosine_scale), &Told::by_logits(logits, tally), tally)
+}
+
 /// What the answers of samples say together, event by event; those of one event stand side by side.
 pub(super) fn by_event(samples: &Samples, answers: &[(Vec<f32>, Closeness)], blank: Option<usize>) -> Vec<OutOfFold> {
     let mut from = 0;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::infer::closeness::Closeness;
 use crate::infer::together::Together;
 
-use super::answers::{Tally, Told, both_told, by_event};
+use super::answers::{Tally, Told, answers, both_told, by_event};
 use super::fit::FitError;
 use super::folds::N_FOLDS;
 use super::logistic::{Care, Design, Logistic, exp};
@@ -317,9 +317,7 @@ pub fn cross_answers(
         }
         let cosines = Scatter::of(&fitted).whitened(recipe.shrinkage)?.cosines(&asked.x);
         let logits = Logistic::fit(&fitted, recipe.ridge, None, Care::Trial).scores(&asked.x);
-        let tally = Tally::of(taught);
-        let (near, likely) = (Told::by_cosines(&cosines, recipe.cosine_scale), Told::by_logits(&logits, &tally));
-        let answers = both_told(recipe, &near, &likely, &tally);
+        let answers = answers(recipe, &cosines, &logits, &Tally::of(taught));
         Ok(by_event(&asked, &answers, taught.blank()))
     });
     let mut out_of_fold = Vec::new();

@@ -5,7 +5,7 @@ use faer::Mat;
 use crate::infer::together::Together;
 use crate::infer::unknown::Unknown;
 
-use super::answers::{Tally, Told, both_told, by_event};
+use super::answers::{Tally, answers, by_event};
 use super::fit::FitError;
 use super::logistic::{Care, Logistic};
 use super::recipe::{Choice, OutOfFold, Recipe};
@@ -114,8 +114,7 @@ pub fn strangers(
         let logits = Logistic::fit(&rest, recipe.ridge, Some(&start), Care::Trial).scores(&asked.x);
         let mut tally = Tally { n_events: n_events.clone(), blank };
         tally.n_events[classes[i]] = 0;
-        let (near, likely) = (Told::by_cosines(&cosines, recipe.cosine_scale), Told::by_logits(&logits, &tally));
-        Ok(by_event(&asked, &both_told(recipe, &near, &likely, &tally), blank))
+        Ok(by_event(&asked, &answers(recipe, &cosines, &logits, &tally), blank))
     });
     let mut strangers = Vec::new();
     for it in of_class {

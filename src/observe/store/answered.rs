@@ -58,8 +58,7 @@ impl Reader {
                 db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
             let held = labels::held(db, answers.iter().map(|it| (it.event, &*it.task)))?;
             let told = |it: Answered| {
-                let superseded = it.standing == Standing::Holds && !held.contains(&it.id);
-                let standing = if superseded { Standing::Superseded } else { it.standing };
+                let standing = it.standing.where_held(held.contains(&it.id));
                 Ok(Answered { species: species(db, it.id)?, standing, ..it })
             };
             answers.into_iter().map(told).collect()

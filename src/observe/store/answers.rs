@@ -1,8 +1,8 @@
 //! What people say of an event or a frame: taken down, superseded, taken back, called otherwise.
 //!
-//! Answers are appended, and the latest that was not taken back holds (of frames and the whole: `labels::holding`). A class that is called otherwise is spelled anew
-//! wherever it stands, in superseded answers too, so that a fit cannot tell that it was ever called anything else, and no
-//! table of old names outlives the labels that had them.
+//! Answers are appended, and the latest that was not taken back holds (of frames and the whole: `labels::holding`). A class
+//! that is called otherwise is spelled anew wherever it stands, in superseded answers too, so that a fit cannot tell that it
+//! was ever called anything else, and no table of old names outlives the labels that had them.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};

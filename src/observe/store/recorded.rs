@@ -38,6 +38,13 @@ pub enum Standing {
     Withdrawn,
 }
 
+impl Standing {
+    /// The same once it is known whether a later one took its place.
+    pub(super) fn where_held(self, is_held: bool) -> Standing {
+        if self == Standing::Holds && !is_held { Standing::Superseded } else { self }
+    }
+}
+
 impl Reader {
     /// What was ever said, of an event and by a person where these are given, in the order of events and then of time.
     pub fn recorded(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<Vec<Recorded>, StoreError> {
@@ -58,10 +65,8 @@ impl Reader {
             let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
             let all = db.prepare_cached(&sql)?.query_map(values, recorded)?.collect::<rusqlite::Result<Vec<_>>>()?;
             let held = labels::held(db, all.iter().map(|it| (it.1.event, &*it.1.task)))?;
-            let told = |(id, it): (Uuid, Recorded)| {
-                let superseded = it.standing == Standing::Holds && !held.contains(&id);
-                Recorded { standing: if superseded { Standing::Superseded } else { it.standing }, ..it }
-            };
+            let told =
+                |(id, it): (Uuid, Recorded)| Recorded { standing: it.standing.where_held(held.contains(&id)), ..it };
             Ok(all.into_iter().map(told).collect())
         })
     }
