@@ -287,4 +287,25 @@ mod tests {
         }
         assert!(exp(f32::NEG_INFINITY) < 1e-36 && exp(0.0) == 1.0);
     }
+
+    /// Numbers near the smallest, and products that leave registers dirty, make a training several times as long: neither shows
+    /// in what a head says.
+    #[test]
+    fn nothing_that_makes_processors_slow_is_multiplied() {
+        let samples = Samples {
+            x: Mat::from_fn(2, 1, |i, _| if i == 0 { 1.0 } else { -1.0 }),
+            class: vec![0, 1],
+            event: vec![0, 1],
+            weight: vec![1.0, 1.0],
+            n_classes: 2,
+        };
+        for by in [10.0, 23.0, 40.0, 43.0, 60.0] {
+            let at = Design::new(&samples).at(Mat::from_fn(2, 2, |c, j| [[by, 0.0], [-by, 0.0]][c][j]), 1e-3);
+            for p in at.p.col_iter().flat_map(|it| it.iter()) {
+                assert!(*p == 0.0 || *p > IMPOSSIBLE / 2.0, "{p} where classes are {by} apart");
+            }
+        }
+        let locked = include_str!("../../Cargo.lock");
+        assert!(!locked.contains("private-gemm-x86"), "faer's feature `std` is on again: see Cargo.toml");
+    }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::{AnswerError, LifeStage, Reader, Sex, Species, Standing, Store, StoreError, labels, words};
+use super::{AnswerError, LifeStage, Reader, Sex, Species, Standing, Store, StoreError, holding, words};
 
 /// An answer that is on record, with its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Reader {
             let values = params![before.as_bytes(), words::count(limit as u64), labeller, event];
             let answers =
                 db.prepare_cached(&sql)?.query_map(values, answered)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let held = labels::held(db, answers.iter().map(|it| (it.event, &*it.task)))?;
+            let held = holding::held(db, answers.iter().map(|it| (it.event, &*it.task)))?;
             let told = |it: Answered| {
                 let standing = it.standing.where_held(held.contains(&it.id));
                 Ok(Answered { species: species(db, it.id)?, standing, ..it })

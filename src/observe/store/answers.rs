@@ -1,6 +1,6 @@
 //! What people say of an event or a frame: taken down, superseded, taken back, called otherwise.
 //!
-//! Answers are appended, and the latest that was not taken back holds (of frames and the whole: `labels::holding`). A class
+//! Answers are appended, and the latest that was not taken back holds (of frames and the whole: `holding`). A class
 //! that is called otherwise is spelled anew wherever it stands, in superseded answers too, so that a fit cannot tell that it
 //! was ever called anything else, and no table of old names outlives the labels that had them.
 
@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use super::answer::{Answer, AnswerError, FrameName, Given, MAX_KEY, Species};
+use super::holding::superseded;
 use super::{Store, StoreError, words};
 use crate::metrics::UNASKED;
 
@@ -54,13 +55,12 @@ impl Store {
                     }
                 },
             };
-            let superseded = current(tx, answer.event, captured_us, &answer.task)?;
             // Of a question with the guess hidden none was shown.
             let suggested = match answer.question {
                 Some(question) if super::questions::is_blind(tx, question)? => None,
                 _ => suggested(tx, answer.event, &answer.task)?,
             };
-            let id = append(
+            let (id, given_us) = append(
                 tx,
                 &Row {
                     event: answer.event,
@@ -74,6 +74,7 @@ impl Store {
                     question: answer.question,
                 },
             )?;
+            let superseded = superseded(tx, answer.event, &answer.task, (id, given_us))?;
             let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
             Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
         });
@@ -219,23 +220,20 @@ fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite:
     };
     let found = db.prepare_cached(sql)?.query_row([labeller, key], row).optional()?;
     let Some((id, event, captured_us, task, suggested, given_us)) = found else { return Ok(None) };
-    let sql = "SELECT class FROM labels WHERE answer = (
-                   SELECT id FROM answers WHERE event = ?1 AND captured_us IS ?2 AND task = ?3 AND id < ?4
-                       AND (withdrawn_us IS NULL OR withdrawn_us > ?5)
-                   ORDER BY id DESC LIMIT 1)
-               ORDER BY position";
-    let superseded = texts(db, sql, params![event.as_bytes(), captured_us, task, id.as_bytes(), given_us])?;
+    let superseded = superseded(db, event, &task, (id, given_us))?;
     let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
     Ok(Some(Given { id, again: true, frame, superseded, suggested }))
 }
 
-/// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back.
-pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
+/// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back, and
+/// when it was given, in microseconds.
+pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<(Uuid, i64)> {
     let sql = "SELECT id FROM answers WHERE event = ?1 AND task = ?2 ORDER BY id DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
     let last = statement.query_row(params![it.event.as_bytes(), it.task], |row| words::uuid(row, 0)).optional()?;
     let now = Uuid::now_v7();
     let id = last.filter(|it| *it >= now).map_or(now, |it| Uuid::from_u128(it.as_u128().wrapping_add(1)));
+    let given_us = Timestamp::now().as_microsecond();
     db.prepare_cached(
         "INSERT INTO answers (id, event, captured_us, task, labeller, given_us, generation, guess, verified, client_key,
              question)
@@ -247,7 +245,7 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
         it.captured_us,
         it.task,
         it.labeller,
-        Timestamp::now().as_microsecond(),
+        given_us,
         it.suggested.map(|it| it.0),
         it.suggested.map(|it| it.1),
         it.verified,
@@ -255,7 +253,7 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
         it.question.as_ref().map(Uuid::as_bytes),
     ])?;
     append_labels(db, "labels", id, it.species)?;
-    Ok(id)
+    Ok((id, given_us))
 }
 
 /// What an answer says: into `labels`, or into `moment_labels`.

@@ -1,6 +1,6 @@
 //! What people say of events, as a fit sees it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use crate::domain::Class;
 use crate::infer::head::BLANK;
 use crate::teach::taught::{Taught, TaughtEvent, TaughtFrame, TaughtView};
 
+use super::holding::holding;
 use super::read::Reader;
 use super::{StoreError, words};
 
@@ -67,59 +68,6 @@ type Frame = (String, Vec<TaughtView>);
 
 pub(super) fn said(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Said> {
     Ok(holding(db, event, task)?.into_iter().map(|(frame, it)| (frame, it.classes)).collect())
-}
-
-/// An answer that holds.
-#[derive(Debug)]
-struct Holding {
-    /// Answers that are given later are larger.
-    answer: Uuid,
-    classes: Vec<String>,
-}
-
-/// The answers that hold of an event: the latest of each frame, and that of the whole under no frame.
-///
-/// The whole's takes the place of what was said before of its frames where that names what it does not. A frame in which
-/// nothing was stays so, unless then nothing would be in any.
-fn holding(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<HashMap<Option<i64>, Holding>> {
-    // Later answers come later, and take the place of earlier ones.
-    let sql = "SELECT a.captured_us, a.id, l.class FROM answers a JOIN labels l ON l.answer = a.id
-               WHERE a.event = ?1 AND a.task = ?2 AND a.withdrawn_us IS NULL ORDER BY a.id, l.position";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement
-        .query_map(params![event.as_bytes(), task], |row| Ok((row.get(0)?, words::uuid(row, 1)?, row.get(2)?)))?;
-    let mut holding: HashMap<Option<i64>, Holding> = HashMap::new();
-    for row in rows {
-        let (frame, answer, class): (Option<i64>, Uuid, String) = row?;
-        let entry = holding.entry(frame).or_insert_with(|| Holding { answer, classes: Vec::new() });
-        if entry.answer != answer {
-            *entry = Holding { answer, classes: Vec::new() };
-        }
-        entry.classes.push(class);
-    }
-    let Some(whole) = holding.remove(&None) else { return Ok(holding) };
-    let agrees = |class: &String| class == BLANK || whole.classes.contains(class);
-    holding.retain(|_, it| it.answer > whole.answer || it.classes.iter().all(agrees));
-    let nothing = |it: &Holding| it.classes.iter().all(|class| class == BLANK);
-    if !nothing(&whole) && !holding.is_empty() && holding.values().all(nothing) {
-        let sql = "SELECT count(DISTINCT captured_us) FROM media WHERE event = ?1";
-        let n_frames: i64 = db.prepare_cached(sql)?.query_row([event.as_bytes()], |row| row.get(0))?;
-        if words::count(holding.len() as u64) >= n_frames {
-            holding.retain(|_, it| it.answer > whole.answer);
-        }
-    }
-    holding.insert(None, whole);
-    Ok(holding)
-}
-
-/// The answers that [hold](holding) of any of these events, each with its task.
-pub(super) fn held<'a>(db: &Connection, of: impl Iterator<Item = (Uuid, &'a str)>) -> rusqlite::Result<HashSet<Uuid>> {
-    let of: HashSet<(Uuid, &str)> = of.collect();
-    let mut held = HashSet::new();
-    for (event, task) in of {
-        held.extend(holding(db, event, task)?.into_values().map(|it| it.answer));
-    }
-    Ok(held)
 }
 
 struct Row {
@@ -205,6 +153,11 @@ fn frames(
         {
             frames.push((captured_us, class.clone(), vec![view]));
         }
+    }
+    // Where it is not known what else an event shows, what is left of it would teach that nothing was there.
+    let is_blank = |classes: &Vec<String>| classes.iter().all(|it| it == BLANK);
+    if said.get(&None).is_some_and(|it| !is_blank(it)) && frames.iter().all(|it| it.1 == BLANK) {
+        return Ok(Vec::new());
     }
     Ok(frames.into_iter().map(|it| (it.1, it.2)).collect())
 }

@@ -16,6 +16,7 @@ mod error;
 mod found;
 mod frames;
 mod gallery;
+mod holding;
 mod import;
 mod labels;
 mod lacking;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 use uuid::Uuid;
 
-use super::{Reader, StoreError, labels, words};
+use super::{Reader, StoreError, holding, words};
 
 /// An answer that is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Reader {
             );
             let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
             let all = db.prepare_cached(&sql)?.query_map(values, recorded)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let held = labels::held(db, all.iter().map(|it| (it.1.event, &*it.1.task)))?;
+            let held = holding::held(db, all.iter().map(|it| (it.1.event, &*it.1.task)))?;
             let told =
                 |(id, it): (Uuid, Recorded)| Recorded { standing: it.standing.where_held(held.contains(&id)), ..it };
             Ok(all.into_iter().map(told).collect())

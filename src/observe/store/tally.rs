@@ -1,13 +1,15 @@
 //! How many labels there are, for people: by species and by person, as they hold.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
+use super::holding::overruled;
 use super::{Reader, StoreError};
 
-/// What holds, of an answer `a`: it was not taken back, and no later one of the same thing holds.
+/// What holds, of an answer `a` to the task `?1`: it was not taken back, no later one of the same thing holds, and it is none of
+/// the [overruled] (`?2`).
 const HOLDS: &str = "a.withdrawn_us IS NULL AND NOT EXISTS (
     SELECT 1 FROM answers b WHERE b.event = a.event AND b.captured_us IS a.captured_us AND b.task = a.task
-        AND b.withdrawn_us IS NULL AND b.id > a.id)";
+        AND b.withdrawn_us IS NULL AND b.id > a.id) AND a.id NOT IN (SELECT unhex(value) FROM json_each(?2))";
 
 /// A class, and the events that are said to show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Reader {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(ClassTally { class: row.get(0)?, events: count(row, 1)?, verified: count(row, 2)? })
             };
-            db.prepare_cached(&sql)?.query_map([task], row)?.collect()
+            db.prepare_cached(&sql)?.query_map(params![task, overruled_as_json(db, task)?], row)?.collect()
         })
     }
 
@@ -57,7 +59,7 @@ impl Reader {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(PersonTally { labeller: row.get(0)?, holding: count(row, 1)?, given: count(row, 2)? })
             };
-            db.prepare_cached(&sql)?.query_map([task], row)?.collect()
+            db.prepare_cached(&sql)?.query_map(params![task, overruled_as_json(db, task)?], row)?.collect()
         })
     }
 
@@ -69,6 +71,12 @@ impl Reader {
             db.prepare_cached(sql)?.query_map(params![task, limit], |row| row.get(0))?.collect()
         })
     }
+}
+
+/// Identities of the answers that are [overruled], in hexadecimal digits: SQLite takes no list.
+fn overruled_as_json(db: &Connection, task: &str) -> rusqlite::Result<String> {
+    let all: Vec<String> = overruled(db, task)?.iter().map(|it| format!("\"{}\"", it.simple())).collect();
+    Ok(format!("[{}]", all.join(",")))
 }
 
 fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {

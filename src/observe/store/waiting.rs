@@ -72,12 +72,11 @@ fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service
     let mut service = Service::default();
     for row in rows {
         let (event, answer): (Uuid, String) = row?;
-        let said = super::labels::said(db, event, task)?;
-        // What is said of the event goes before what is said of its frames, of which some show nothing.
-        let of_event: HashSet<&str> = match said.get(&None) {
-            Some(classes) => classes.iter().map(String::as_str).collect(),
-            None => said.values().flatten().map(String::as_str).collect(),
-        };
+        let held = super::holding::holding(db, event, task)?;
+        // What is said of the event goes before what was said of its frames, of which some show nothing.
+        let whole = held.get(&None).map(|it| it.answer);
+        let counted = held.values().filter(|it| whole.is_none_or(|whole| it.answer >= whole));
+        let of_event: HashSet<&str> = counted.flat_map(|it| &it.classes).map(String::as_str).collect();
         let right = match answer.as_str() {
             BLANK => of_event.iter().all(|it| *it == BLANK),
             other => of_event.contains(other),

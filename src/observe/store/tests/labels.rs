@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::fixture::{self, FEATURIZER};
-use super::super::{Answer, FrameName, Imported, ImportedEvent, ImportedFrame, Species, Standing, Store};
+use super::super::{Imported, ImportedEvent, ImportedFrame, Store};
 use super::{number, raw};
 use crate::config::StoreConfig;
 use crate::domain::{Change, View};
@@ -18,7 +18,7 @@ fn classes(species: &str) -> BTreeMap<String, String> {
 }
 
 /// A picture with a crop; `nth` is what it shows, and its hash.
-fn picture(nth: u8, species: &str) -> ImportedFrame {
+pub(super) fn picture(nth: u8, species: &str) -> ImportedFrame {
     let frame = fixture::frame(64, 64, [nth, 120, 60]);
     let mut keepsakes = vec![fixture::keepsake(&frame, 1.0), fixture::keepsake(&frame, 0.9)];
     keepsakes[1].view = View::Crop;
@@ -29,12 +29,12 @@ fn picture(nth: u8, species: &str) -> ImportedFrame {
     ImportedFrame { sha256: [nth; 32], keepsakes, classes: classes(species) }
 }
 
-fn event(name: &str, frames: Vec<ImportedFrame>) -> ImportedEvent {
+pub(super) fn event(name: &str, frames: Vec<ImportedFrame>) -> ImportedEvent {
     let (camera, labeller) = ("gate".into(), "ann".into());
     ImportedEvent { camera, name: name.into(), time_known: false, labeller, frames, known: Vec::new() }
 }
 
-fn beside(dir: &Path) -> Store {
+pub(super) fn beside(dir: &Path) -> Store {
     Store::open_beside(dir, &fixture::config()).unwrap()
 }
 
@@ -94,71 +94,4 @@ fn what_people_have_labelled_stays_when_the_database_is_full() {
     store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
     assert!(metrics.embeddings_deleted.get() > 0);
     assert_eq!(store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len(), 2);
-}
-
-#[test]
-fn what_is_said_of_an_event_takes_the_place_of_what_was_said_before_of_its_frames() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_daemon, _) = fixture::open(dir.path());
-    let store = beside(dir.path());
-    let table = || event("e1", vec![picture(1, "fox"), picture(2, "blank"), picture(3, "hare")]);
-    store.import(&table(), FEATURIZER).unwrap();
-    let id = store.imported(&[1; 32]).unwrap().unwrap();
-    let say = |frame: Option<u8>, classes: &[&str]| {
-        let at = |nth: u8| {
-            let sql = "SELECT captured_us FROM media WHERE sha256 = ?1";
-            let us: i64 = raw(dir.path()).query_row(sql, [[nth; 32]], |row| row.get(0)).unwrap();
-            FrameName::At(Timestamp::from_microsecond(us).unwrap())
-        };
-        let species = classes.iter().map(|it| Species::of(it)).collect();
-        let (task, labeller) = ("species".into(), "bob".into());
-        let answer = Answer {
-            event: id,
-            frame: frame.map(at),
-            task,
-            labeller,
-            species,
-            verified: false,
-            key: None,
-            question: None,
-        };
-        store.answer(&answer).unwrap().id
-    };
-    let taught = || -> Vec<String> {
-        let taught = store.taught("species", FEATURIZER, None).unwrap();
-        let frames = taught.events.iter().flat_map(|it| &it.frames);
-        frames.map(|it| taught.classes[it.class].name.to_string()).collect()
-    };
-    let holds = || -> usize {
-        let answers = store.answered(None, Some(id), 100, None).unwrap();
-        let hold = answers.iter().filter(|it| it.standing == Standing::Holds).count();
-        let recorded = store.recorded(None, Some(id)).unwrap();
-        assert_eq!(recorded.iter().filter(|it| it.standing == Standing::Holds).count(), hold);
-        hold
-    };
-    let called = |class: &str| store.events_called("species", class, None, 10).unwrap().events.len();
-    assert_eq!((taught(), holds()), (vec!["fox".into(), "blank".into(), "hare".into()], 3));
-    assert_eq!(["fox", "hare", "blank", "lynx"].map(called), [1, 1, 0, 0]);
-    // Nobody said that the frame in which nothing was shows it.
-    let lynx = say(None, &["lynx"]);
-    assert_eq!((taught(), holds()), (vec!["lynx".into(), "blank".into(), "lynx".into()], 2));
-    assert_eq!(["fox", "hare", "blank", "lynx"].map(called), [0, 0, 0, 1]);
-    assert_eq!(store.import(&table(), FEATURIZER).unwrap(), Imported::default(), "the table says nothing new");
-    assert_eq!(taught(), ["lynx", "blank", "lynx"]);
-    assert!(store.take_back(lynx, "bob").unwrap());
-    assert_eq!(taught(), ["fox", "blank", "hare"], "what it had superseded holds again");
-    // Which is which is known already.
-    say(None, &["hare", "fox"]);
-    assert_eq!((taught(), holds()), (vec!["fox".into(), "blank".into(), "hare".into()], 4));
-    // What is said later of a frame goes before it.
-    say(Some(3), &["lynx"]);
-    assert_eq!(taught(), ["fox", "blank", "lynx"]);
-    // Somewhere it must be: in the frame of which nothing was said since.
-    say(Some(1), &["blank"]);
-    say(Some(3), &["blank"]);
-    assert_eq!((taught(), holds()), (vec!["blank".into(); 2], 3));
-    say(None, &["fox"]);
-    assert_eq!((taught(), holds()), (vec!["fox".into(); 3], 1));
-    say(None, &["unidentifiable"]);
-    assert_eq!((taught(), holds()), (Vec::<String>::new(), 1));
 }

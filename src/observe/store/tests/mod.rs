@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod erase;
 mod found;
+mod holding;
 mod labels;
 mod lacking;
 mod moments;
