@@ -134,7 +134,10 @@ fn season(site: &Site, askable: &[usize], scored: &[usize], per_day: usize, way:
             Way::Random | Way::Even => rest[..n].to_vec(),
             Way::Planned(shares) => {
                 let mut pool = site.pool(served.as_ref(), &rest, &answered);
-                pool.taught.iter_mut().for_each(|it| it.settled = again.contains(&event(it.id)));
+                for it in &mut pool.taught {
+                    it.asked_again = again.contains(&event(it.id));
+                    it.settled = it.asked_again;
+                }
                 let asks = plan(&pool, n, shares, draw);
                 let about =
                     asks.iter().filter_map(|it| if let About::Event(id) = it.about { Some(event(id)) } else { None });

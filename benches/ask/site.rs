@@ -135,6 +135,7 @@ impl Site {
                 said: self.all.classes[self.class(event)].name.to_string(),
                 labeller: "simulated".into(),
                 settled: false,
+                asked_again: false,
                 out_of_fold: of_fold.get(&it.id).cloned(),
             }
         };

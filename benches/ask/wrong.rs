@@ -46,6 +46,7 @@ pub(crate) fn wrong(table: &Path) -> anyhow::Result<()> {
             said: said[i].clone(),
             labeller: labellers[i].to_string(),
             settled: false,
+            asked_again: false,
             out_of_fold: of_fold.get(&names[i]).cloned(),
         };
         let lessons: Vec<Lesson> = (0..site.len()).map(lesson).collect();

@@ -18,7 +18,7 @@ use crate::infer::head::{BLANK, Head, Opinion};
 use crate::infer::learned;
 use crate::infer::space::{Space, kind};
 use crate::infer::together::Together;
-use crate::observe::store::{Featurizers, PastView, Reader};
+use crate::observe::store::{Featurizers, Labelling, PastView, Reader};
 use crate::teach::generations::Generations;
 use crate::teach::held_out::held_out;
 use crate::teach::taught::Taught;
@@ -213,8 +213,8 @@ impl Asked<'_> {
                     |class: &String| place.get(&**class).map_or(0.0, |class| it.probability(*class, taught.blank()));
                 classes.iter().map(of).collect()
             });
-            let by = self.store.labelling(id, task)?;
-            lessons.push(Lesson { id, vector, said, labeller: by.labeller, settled: by.settled, out_of_fold });
+            let Labelling { labeller, settled, asked_again } = self.store.labelling(id, task)?;
+            lessons.push(Lesson { id, vector, said, labeller, settled, asked_again, out_of_fold });
         }
         Ok(lessons)
     }

@@ -50,6 +50,8 @@ pub struct Lesson {
     pub labeller: String,
     /// Whether it is not to be asked again though it looks wrong: someone has looked twice.
     pub settled: bool,
+    /// Whether someone has looked twice because it looked wrong.
+    pub asked_again: bool,
     /// By class of the pool: what heads that were not fitted on it say. None where nobody asked one.
     pub out_of_fold: Option<Vec<f32>>,
 }

@@ -49,13 +49,13 @@ pub fn suspects(classes: &[String], lessons: &[Lesson]) -> Vec<Suspect> {
     all
 }
 
-/// How much asking about suspects is worth, 0..=1: as often as an answer that people have looked at twice no longer looks wrong, of
-/// those that they have. Where heads suspect what people find right again and again, a question is better spent otherwise.
+/// How much asking about suspects is worth, 0..=1: as often as an answer no longer looks wrong after people have looked again because
+/// it did, and one in two before they have (Laplace's rule of succession). Where heads suspect what people find right
+/// again and again, a question is better spent otherwise.
 pub(super) fn worth(suspects: &[Suspect], lessons: &[Lesson], suspicious: f64) -> f64 {
-    let looked_at = suspects.iter().filter(|it| lessons[it.lesson].settled);
+    let looked_at = suspects.iter().filter(|it| lessons[it.lesson].asked_again);
     let (n, no_more) = looked_at.fold((0, 0), |(n, no_more), it| (n + 1, no_more + u32::from(it.wrong <= suspicious)));
-    // Before anything is known, all of it: the answers of two are taken for granted.
-    (2.0 * f64::from(no_more + 1) / f64::from(n + 2)).min(1.0)
+    f64::from(no_more + 1) / f64::from(n + 2)
 }
 
 /// An answer, as a head sees it that was not fitted on it.
@@ -101,6 +101,7 @@ mod tests {
             said: "fox".into(),
             labeller: labeller.into(),
             settled,
+            asked_again: settled,
             out_of_fold: Some(if looks_wrong { vec![0.001, 0.999] } else { vec![0.999, 0.001] }),
         }
     }
@@ -125,12 +126,12 @@ mod tests {
         let classes = ["fox", "deer"].map(String::from);
         let worth_of = |lessons: &[Lesson]| worth(&suspects(&classes, lessons), lessons, 0.5);
         let unasked: Vec<Lesson> = (0..20).map(|i| lesson(i < 2, false)).collect();
-        assert_eq!(worth_of(&unasked), 1.0, "nobody has looked twice");
+        assert_eq!(worth_of(&unasked), 0.5, "nobody has looked twice");
         let with = |still: usize, no_more: usize| {
             let again = (0..still + no_more).map(|i| lesson(i < still, true));
             worth_of(&unasked.iter().cloned().chain(again).collect::<Vec<_>>())
         };
-        assert_eq!((with(2, 0), with(6, 0)), (0.5, 0.25));
-        assert_eq!((with(2, 2), with(0, 5)), (1.0, 1.0), "some were wrong");
+        assert_eq!((with(2, 0), with(6, 0)), (0.25, 0.125));
+        assert_eq!((with(2, 2), with(0, 6)), (0.5, 0.875), "some were wrong");
     }
 }

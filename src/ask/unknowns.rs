@@ -180,6 +180,7 @@ mod tests {
             said: said.into(),
             labeller: String::new(),
             settled: false,
+            asked_again: false,
             out_of_fold: None,
         }
     }

@@ -16,6 +16,7 @@ pub mod tls;
 pub mod camera;
 pub mod supervise;
 pub mod teardown;
+pub mod turnstile;
 
 mod colour;
 pub mod picture;

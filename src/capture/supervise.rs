@@ -16,6 +16,7 @@ use crate::capture::graph::{self, Slot, Try};
 use crate::capture::intake::{Intake, Pulse, Stop};
 use crate::capture::source::Source;
 use crate::capture::teardown::LeftBehind;
+use crate::capture::turnstile::TURNSTILE;
 use crate::config::CameraConfig;
 use crate::metrics::{CameraMetrics, CameraState};
 
@@ -62,7 +63,7 @@ impl Supervisor {
         let mut wait_secs = self.config.backoff_min_secs;
         let mut left_behind = LeftBehind::new(&self.config.name);
         loop {
-            if !left_behind.wait_for_room(&self.stop) {
+            if !left_behind.wait_for_room(&self.stop) || (self.live && !TURNSTILE.pass(&self.stop)) {
                 return;
             }
             let Attempt { outcome, played } = self.attempt(&mut left_behind);

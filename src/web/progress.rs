@@ -17,7 +17,7 @@ use super::said;
 use super::who::Who;
 use crate::ask::estimate::Estimate;
 use crate::ask::season::{Season, season};
-use crate::observe::store::{ClassTally, PersonTally};
+use crate::observe::store::{ClassTally, PersonTally, Tally};
 use crate::teach::generations::Generations;
 
 /// The random checks of so long are put together: a quarter, in which neither animals nor cameras are others.
@@ -80,16 +80,9 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
         let since = Timestamp::now().checked_sub(SEASON).unwrap_or(Timestamp::MIN);
         let learning = generations.learning();
         let season = season(&store, &of, since)?;
-        Ok((
-            store.classes_labelled(&of)?,
-            store.people_labelling(&of)?,
-            store.classes_seen(&of)?,
-            heads,
-            learning,
-            season,
-        ))
+        Ok((store.labelled_so_far(&of)?, store.classes_seen(&of)?, heads, learning, season))
     };
-    let (labelled, people, seen, heads, learning, season) = on_disk(app, read).await?;
+    let (Tally { classes: labelled, people }, seen, heads, learning, season) = on_disk(app, read).await?;
     let (current, generations) = heads.unwrap_or_else(|error| {
         tracing::error!(%error, "web: the generations could not be read");
         (0, Vec::new())

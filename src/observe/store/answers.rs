@@ -60,7 +60,7 @@ impl Store {
                 Some(question) if super::questions::is_blind(tx, question)? => None,
                 _ => suggested(tx, answer.event, &answer.task)?,
             };
-            let (id, given_us) = append(
+            let id = append(
                 tx,
                 &Row {
                     event: answer.event,
@@ -74,7 +74,7 @@ impl Store {
                     question: answer.question,
                 },
             )?;
-            let superseded = superseded(tx, answer.event, &answer.task, (id, given_us))?;
+            let superseded = superseded(tx, answer.event, &answer.task, (id, i64::MAX))?;
             let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
             Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
         });
@@ -225,15 +225,13 @@ fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite:
     Ok(Some(Given { id, again: true, frame, superseded, suggested }))
 }
 
-/// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back, and
-/// when it was given, in microseconds.
-pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<(Uuid, i64)> {
+/// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back.
+pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<Uuid> {
     let sql = "SELECT id FROM answers WHERE event = ?1 AND task = ?2 ORDER BY id DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
     let last = statement.query_row(params![it.event.as_bytes(), it.task], |row| words::uuid(row, 0)).optional()?;
     let now = Uuid::now_v7();
     let id = last.filter(|it| *it >= now).map_or(now, |it| Uuid::from_u128(it.as_u128().wrapping_add(1)));
-    let given_us = Timestamp::now().as_microsecond();
     db.prepare_cached(
         "INSERT INTO answers (id, event, captured_us, task, labeller, given_us, generation, guess, verified, client_key,
              question)
@@ -245,7 +243,7 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<(Uuid, i
         it.captured_us,
         it.task,
         it.labeller,
-        given_us,
+        Timestamp::now().as_microsecond(),
         it.suggested.map(|it| it.0),
         it.suggested.map(|it| it.1),
         it.verified,
@@ -253,7 +251,7 @@ pub(super) fn append(db: &Connection, it: &Row<'_>) -> rusqlite::Result<(Uuid, i
         it.question.as_ref().map(Uuid::as_bytes),
     ])?;
     append_labels(db, "labels", id, it.species)?;
-    Ok((id, given_us))
+    Ok(id)
 }
 
 /// What an answer says: into `labels`, or into `moment_labels`.

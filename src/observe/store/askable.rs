@@ -27,8 +27,10 @@ const LONGEST_EVENT: SignedDuration = SignedDuration::from_hours(24);
 pub struct Labelling {
     /// Who said it last.
     pub labeller: String,
-    /// Somebody has looked twice, or a second person too.
+    /// Somebody has looked twice, or is asked to, or a second person has said something too.
     pub settled: bool,
+    /// Somebody has looked again because it looked wrong.
+    pub asked_again: bool,
 }
 
 /// The still moments of a span.
@@ -154,9 +156,13 @@ impl Reader {
         self.read(|db| {
             let sql = "SELECT labeller, (SELECT count(DISTINCT labeller) > 1 OR max(verified) FROM answers
                                WHERE event = ?1 AND task = ?2 AND withdrawn_us IS NULL)
-                           OR EXISTS (SELECT 1 FROM questions WHERE event = ?1 AND task = ?2 AND why = 'suspect')
+                           OR EXISTS (SELECT 1 FROM questions WHERE event = ?1 AND task = ?2 AND why = 'suspect'),
+                           EXISTS (SELECT 1 FROM questions WHERE event = ?1 AND task = ?2 AND why = 'suspect'
+                               AND state IN ('answered', 'elsewhere'))
                        FROM answers WHERE event = ?1 AND task = ?2 AND withdrawn_us IS NULL ORDER BY id DESC LIMIT 1";
-            let row = |row: &rusqlite::Row<'_>| Ok(Labelling { labeller: row.get(0)?, settled: row.get(1)? });
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(Labelling { labeller: row.get(0)?, settled: row.get(1)?, asked_again: row.get(2)? })
+            };
             let found = db.prepare_cached(sql)?.query_row(params![event.as_bytes(), task], row).optional()?;
             Ok(found.unwrap_or_default())
         })

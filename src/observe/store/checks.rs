@@ -108,7 +108,7 @@ fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec
         let (mut it, event, moment) = row?;
         if let Some(event) = event {
             it.guess = guess(db, event, task)?;
-            it.said = super::answers::current(db, Uuid::from_bytes(event), None, task)?;
+            it.said = super::holding::shown(db, Uuid::from_bytes(event), task)?;
         } else if let Some(moment) = moment {
             it.said = super::moments::current(db, Uuid::from_bytes(moment), task)?;
         }

@@ -59,17 +59,17 @@ impl Reader {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.read(|db| {
-            // Of what is said of a frame `blank` alone says nothing of its event.
+            // That a frame shows nothing, or nobody knows what, says nothing of its event.
             let sql = "SELECT e.id,
                  EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
                      WHERE a.event = e.id AND a.task = ?3 AND a.withdrawn_us IS NULL AND l.class = ?2
-                         AND (a.captured_us IS NULL OR l.class <> 'blank')
+                         AND (a.captured_us IS NULL OR l.class NOT IN ('blank', 'unidentifiable'))
                          AND NOT EXISTS (SELECT 1 FROM answers b WHERE b.event = e.id AND b.task = ?3
                              AND b.withdrawn_us IS NULL AND b.id > a.id
                              AND (b.captured_us IS NULL OR b.captured_us IS a.captured_us)))
                  OR (NOT EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
                          WHERE a.event = e.id AND a.task = ?3 AND a.withdrawn_us IS NULL
-                             AND (a.captured_us IS NULL OR l.class <> 'blank'))
+                             AND (a.captured_us IS NULL OR l.class NOT IN ('blank', 'unidentifiable')))
                      AND EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.task = ?3 AND o.current = 1
                          AND coalesce(o.class, o.type) = ?2))
                  FROM events e WHERE e.blank = 0 AND e.id < ?1 ORDER BY e.id DESC LIMIT ?4";

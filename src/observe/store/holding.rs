@@ -2,9 +2,9 @@
 //!
 //! Of each frame, and of the whole, the latest answer that was not taken back. The whole's takes the place of what was said
 //! before of its frames where that names what it does not. A frame in which nothing was, or of which nobody can say what was,
-//! stays so, unless then all were.
+//! stays so, unless then none would show what the whole does: then those that nobody could name do, or all where there are none.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::words;
 use crate::infer::head::BLANK;
 
-/// What is said of a frame and contradicts no animal in another.
-const NOT_SEEN: [&str; 2] = [BLANK, "unidentifiable"];
+/// Nobody can say what it is.
+const UNIDENTIFIABLE: &str = "unidentifiable";
 
 /// An answer that holds.
 #[derive(Debug)]
@@ -21,6 +21,17 @@ pub(super) struct Holding {
     /// Answers that are given later are larger.
     pub(super) answer: Uuid,
     pub(super) classes: Vec<String>,
+}
+
+impl Holding {
+    fn is_blank(&self) -> bool {
+        self.classes.iter().all(|it| it == BLANK)
+    }
+
+    /// Whether it says of a frame that nothing could be seen in it.
+    fn is_of_nothing_seen(&self) -> bool {
+        self.classes.iter().all(|it| it == BLANK || it == UNIDENTIFIABLE)
+    }
 }
 
 /// By frame; that of the whole under none.
@@ -46,6 +57,24 @@ pub(super) fn held<'a>(db: &Connection, of: impl Iterator<Item = (Uuid, &'a str)
         held.extend(holding(db, event, task)?.into_values().map(|it| it.answer));
     }
     Ok(held)
+}
+
+/// What an event shows by all that holds: what is said of the whole and, since then, of its frames; where nothing is said of the
+/// whole what is said of its frames, which is nothing where it is only of some of them, that they show nothing. `blank` alone.
+pub(super) fn shown(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Vec<String>> {
+    let held = holding(db, event, task)?;
+    let whole = held.get(&None).map(|it| it.answer);
+    if whole.is_none() && held.values().all(Holding::is_blank) && !are_all(db, event, &held)? {
+        return Ok(Vec::new());
+    }
+    let mut said: Vec<(Option<i64>, Holding)> =
+        held.into_iter().filter(|it| whole.is_none_or(|whole| it.1.answer >= whole)).collect();
+    said.sort_by_key(|it| it.0);
+    let mut classes = unique(said.into_iter().flat_map(|it| it.1.classes));
+    if classes.len() > 1 {
+        classes.retain(|it| it != BLANK);
+    }
+    Ok(classes)
 }
 
 /// The answers of frames whose place a later one of their whole event has taken, among others that hold no more.
@@ -78,13 +107,18 @@ pub(super) fn superseded(
     let before = settled(db, event, &all)?;
     let mut gone: Vec<(Option<i64>, Holding)> = before.into_iter().filter(|it| !still.contains(&it.1.answer)).collect();
     gone.sort_by_key(|it| it.0);
-    let mut classes: Vec<String> = Vec::new();
-    for class in gone.into_iter().flat_map(|it| it.1.classes) {
-        if !classes.contains(&class) {
-            classes.push(class);
+    Ok(unique(gone.into_iter().flat_map(|it| it.1.classes)))
+}
+
+/// Each once, in the order in which they come.
+fn unique(classes: impl Iterator<Item = String>) -> Vec<String> {
+    let mut each: Vec<String> = Vec::new();
+    for class in classes {
+        if !each.contains(&class) {
+            each.push(class);
         }
     }
-    Ok(classes)
+    each
 }
 
 /// The answers that were not taken back, in their order; with `until`, an answer and when it was given (in microseconds),
@@ -117,18 +151,26 @@ fn settled(db: &Connection, event: Uuid, rows: &[Row]) -> rusqlite::Result<Held>
     let of_row = |it: &Row| (it.frame, Holding { answer: it.answer, classes: it.classes.clone() });
     let mut holding: Held = rows.iter().map(of_row).collect();
     let Some(whole) = holding.remove(&None) else { return Ok(holding) };
-    let agrees = |class: &String| NOT_SEEN.contains(&&**class) || whole.classes.contains(class);
+    let agrees = |class: &String| match &**class {
+        BLANK => true,
+        UNIDENTIFIABLE => !whole.is_blank(),
+        _ => whole.classes.contains(class),
+    };
     holding.retain(|_, it| it.answer > whole.answer || it.classes.iter().all(agrees));
-    let not_seen = |it: &Holding| it.classes.iter().all(|class| NOT_SEEN.contains(&&**class));
-    if !not_seen(&whole) && !holding.is_empty() && holding.values().all(not_seen) {
-        let sql = "SELECT DISTINCT captured_us FROM media WHERE event = ?1";
-        let mut statement = db.prepare_cached(sql)?;
-        let frames = statement.query_map([event.as_bytes()], |row| row.get(0))?;
-        let frames: BTreeSet<i64> = frames.collect::<rusqlite::Result<_>>()?;
-        if frames.into_iter().all(|it| holding.contains_key(&Some(it))) {
-            holding.retain(|_, it| it.answer > whole.answer);
-        }
+    if !whole.is_blank() && holding.values().all(Holding::is_of_nothing_seen) && are_all(db, event, &holding)? {
+        let one_may_show_it = holding.values().any(|it| !it.is_blank());
+        holding.retain(|_, it| it.answer > whole.answer || (one_may_show_it && it.is_blank()));
     }
     holding.insert(None, whole);
     Ok(holding)
+}
+
+/// Whether something is said of every frame that is kept of an event.
+fn are_all(db: &Connection, event: Uuid, held: &Held) -> rusqlite::Result<bool> {
+    if held.is_empty() {
+        return Ok(false);
+    }
+    let mut statement = db.prepare_cached("SELECT DISTINCT captured_us FROM media WHERE event = ?1")?;
+    let frames = statement.query_map([event.as_bytes()], |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(!frames.is_empty() && frames.iter().all(|it| held.contains_key(it)))
 }

@@ -154,9 +154,9 @@ fn frames(
             frames.push((captured_us, class.clone(), vec![view]));
         }
     }
-    // Where it is not known what else an event shows, what is left of it would teach that nothing was there.
+    // Where what else an event shows cannot be taught, what is left of it would teach that nothing was there.
     let is_blank = |classes: &Vec<String>| classes.iter().all(|it| it == BLANK);
-    if said.get(&None).is_some_and(|it| !is_blank(it)) && frames.iter().all(|it| it.1 == BLANK) {
+    if !said.values().all(is_blank) && frames.iter().all(|it| it.1 == BLANK) {
         return Ok(Vec::new());
     }
     Ok(frames.into_iter().map(|it| (it.1, it.2)).collect())

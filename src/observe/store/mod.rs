@@ -85,7 +85,7 @@ pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
-pub use tally::{ClassTally, PersonTally};
+pub use tally::{ClassTally, PersonTally, Tally};
 pub use waiting::{LabelCounts, Service};
 
 /// The database, below the state folder.

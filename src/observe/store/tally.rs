@@ -33,10 +33,21 @@ pub struct PersonTally {
     pub given: u64,
 }
 
+/// What is labelled of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// By the events that they hold of, the most first.
+    pub classes: Vec<ClassTally>,
+    /// Who said most first.
+    pub people: Vec<PersonTally>,
+}
+
 impl Reader {
-    /// Classes by the events that they hold of, the most first.
-    pub fn classes_labelled(&self, task: &str) -> Result<Vec<ClassTally>, StoreError> {
+    /// How many labels there are, by class and by person.
+    pub fn labelled_so_far(&self, task: &str) -> Result<Tally, StoreError> {
         self.read(|db| {
+            let overruled = overruled_as_json(db, task)?;
+            let values = params![task, overruled];
             let sql = format!(
                 "SELECT l.class, count(DISTINCT a.event), count(DISTINCT CASE WHEN a.verified THEN a.event END)
                  FROM answers a JOIN labels l ON l.answer = a.id WHERE a.task = ?1 AND {HOLDS}
@@ -45,13 +56,7 @@ impl Reader {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(ClassTally { class: row.get(0)?, events: count(row, 1)?, verified: count(row, 2)? })
             };
-            db.prepare_cached(&sql)?.query_map(params![task, overruled_as_json(db, task)?], row)?.collect()
-        })
-    }
-
-    /// People by what they have said, who said most first.
-    pub fn people_labelling(&self, task: &str) -> Result<Vec<PersonTally>, StoreError> {
-        self.read(|db| {
+            let classes = db.prepare_cached(&sql)?.query_map(values, row)?.collect::<rusqlite::Result<_>>()?;
             let sql = format!(
                 "SELECT a.labeller, sum({HOLDS}), count(*) FROM answers a WHERE a.task = ?1
                  GROUP BY a.labeller ORDER BY 3 DESC, a.labeller"
@@ -59,7 +64,8 @@ impl Reader {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(PersonTally { labeller: row.get(0)?, holding: count(row, 1)?, given: count(row, 2)? })
             };
-            db.prepare_cached(&sql)?.query_map(params![task, overruled_as_json(db, task)?], row)?.collect()
+            let people = db.prepare_cached(&sql)?.query_map(values, row)?.collect::<rusqlite::Result<_>>()?;
+            Ok(Tally { classes, people })
         })
     }
 

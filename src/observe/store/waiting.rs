@@ -1,7 +1,7 @@
 //! How many labels there are, by task and class: cheap to ask every second, and another whenever a label was given, taken
 //! back, renamed or erased.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::read::Reader;
 use super::{StoreError, words};
 use crate::domain::Generation;
-use crate::infer::head::BLANK;
 
 /// Labels by class: those ever given, and those of them that were taken back.
 pub type LabelCounts = BTreeMap<String, [u64; 2]>;
@@ -72,17 +71,9 @@ fn service(db: &Connection, generation: &Generation) -> rusqlite::Result<Service
     let mut service = Service::default();
     for row in rows {
         let (event, answer): (Uuid, String) = row?;
-        let held = super::holding::holding(db, event, task)?;
-        // What is said of the event goes before what was said of its frames, of which some show nothing.
-        let whole = held.get(&None).map(|it| it.answer);
-        let counted = held.values().filter(|it| whole.is_none_or(|whole| it.answer >= whole));
-        let of_event: HashSet<&str> = counted.flat_map(|it| &it.classes).map(String::as_str).collect();
-        let right = match answer.as_str() {
-            BLANK => of_event.iter().all(|it| *it == BLANK),
-            other => of_event.contains(other),
-        };
-        service.labelled += 1;
-        service.agreed += u64::from(right);
+        let shown = super::holding::shown(db, event, task)?;
+        service.labelled += u64::from(!shown.is_empty());
+        service.agreed += u64::from(shown.contains(&answer));
     }
     let lately = "SELECT count(*), coalesce(sum(o.type = 'unknown' OR o.rank IS NOT NULL), 0)
                   FROM (SELECT id FROM events WHERE blank = 0 AND imported_as IS NULL ORDER BY id DESC LIMIT ?3) e

@@ -169,8 +169,9 @@ fn group(burst: &LabelledBurst) -> String {
 fn thinned(bursts: Vec<LabelledBurst>, task: &str) -> (Vec<LabelledBurst>, usize) {
     let mut kept: Vec<(String, LabelledBurst)> = Vec::new();
     for mut burst in bursts {
-        let said = |it: &LabelRow| it.classes.get(task).is_some_and(|it| !NO_CLASS.contains(&&**it));
-        burst.rows.retain(said);
+        let is_class = |it: &String| !NO_CLASS.contains(&&**it);
+        let n_unnamed = burst.rows.iter().filter_map(|it| it.classes.get(task)).filter(|it| !is_class(it)).count();
+        burst.rows.retain(|it| it.classes.get(task).is_some_and(is_class));
         let n = burst.rows.len();
         if n > MAX_OF_EVENT {
             let places: Vec<usize> = (0..MAX_OF_EVENT).map(|i| i * n / MAX_OF_EVENT).collect();
@@ -179,6 +180,8 @@ fn thinned(bursts: Vec<LabelledBurst>, task: &str) -> (Vec<LabelledBurst>, usize
         }
         let names: Vec<&String> = burst.rows.iter().filter_map(|it| it.classes.get(task)).collect();
         let class = names.iter().find(|it| ***it != BLANK).or(names.first()).map(|it| (*it).clone());
+        // What nobody could name was something: where all else is blank the event is not.
+        let class = class.filter(|it| n_unnamed == 0 || it != BLANK);
         kept.extend(class.map(|it| (it, burst)));
     }
     let pictures: usize = kept.iter().map(|it| it.1.rows.len()).sum();
@@ -223,6 +226,11 @@ mod tests {
         assert!(nths.windows(2).all(|it| it[1] - it[0] <= 4) && nths[nths.len() - 1] > 990, "evenly: {nths:?}");
         let (all, left_out) = thinned(bursts.split_off(1_000), "species");
         assert_eq!((all.len(), left_out), (4, 0));
+        let mut doubtful = burst("unidentifiable", 9);
+        doubtful.rows.extend(burst("blank", 9).rows);
+        assert!(thinned(vec![doubtful.clone()], "species").0.is_empty(), "something was there");
+        doubtful.rows.extend(burst("fox", 9).rows);
+        assert_eq!(thinned(vec![doubtful], "species").0.len(), 1);
         assert!(thinned(vec![burst("fox", 1)], "content").0.is_empty(), "nothing is said of that task");
     }
 }

@@ -20,10 +20,14 @@ struct Site {
 
 impl Site {
     fn new() -> Site {
+        Site::of(&Site::table())
+    }
+
+    fn of(table: &ImportedEvent) -> Site {
         let dir = tempfile::tempdir().unwrap();
         drop(fixture::open(dir.path()));
         let store = beside(dir.path());
-        store.import(&Site::table(), FEATURIZER).unwrap();
+        store.import(table, FEATURIZER).unwrap();
         let event = store.imported(&[1; 32]).unwrap().unwrap();
         Site { dir, store, event }
     }
@@ -64,7 +68,7 @@ impl Site {
         let hold = answers.iter().filter(|it| it.standing == Standing::Holds).count();
         let recorded = self.store.recorded(None, Some(self.event)).unwrap();
         assert_eq!(recorded.iter().filter(|it| it.standing == Standing::Holds).count(), hold);
-        let people = self.store.people_labelling("species").unwrap();
+        let people = self.store.labelled_so_far("species").unwrap().people;
         assert_eq!(people.iter().map(|it| it.holding).sum::<u64>(), hold as u64, "{people:?}");
         hold
     }
@@ -75,7 +79,7 @@ impl Site {
 
     /// What progress shows.
     fn labelled(&self) -> Vec<String> {
-        self.store.classes_labelled("species").unwrap().into_iter().map(|it| it.class).collect()
+        self.store.labelled_so_far("species").unwrap().classes.into_iter().map(|it| it.class).collect()
     }
 }
 
@@ -140,4 +144,40 @@ fn a_frame_of_which_nobody_can_say_what_it_shows_stays_so() {
     // Said again, an answer gives what it gave.
     let again = site.say_with(None, &["unidentifiable"], Some("k2"));
     assert_eq!((again.id, again.again, again.superseded), (nobody_knows.id, true, vec!["fox".into()]));
+}
+
+#[test]
+fn what_nobody_could_name_may_be_named_later_or_turn_out_to_be_nothing() {
+    let two = || Site::of(&event("e1", vec![picture(1, "unidentifiable"), picture(2, "blank")]));
+    let site = two();
+    assert_eq!((site.taught(), site.holds()), (Vec::<String>::new(), 2), "something was there");
+    assert_eq!(site.say(None, &["fox"]).superseded, ["unidentifiable"]);
+    assert_eq!((site.taught(), site.holds()), (vec!["fox".into(), "blank".into()], 2));
+    assert_eq!((site.called("fox"), site.called("unidentifiable")), (1, 0));
+    let site = two();
+    assert_eq!(site.say(None, &["blank"]).superseded, ["unidentifiable"]);
+    assert_eq!((site.taught(), site.holds()), (vec!["blank".into(); 2], 2));
+    let site = Site::of(&event("e1", vec![picture(1, "blank")]));
+    assert_eq!(site.say(None, &["unidentifiable"]).superseded, ["blank"]);
+    assert_eq!((site.taught(), site.holds()), (Vec::<String>::new(), 1));
+}
+
+#[test]
+fn a_random_check_and_agreement_go_by_what_an_event_shows() {
+    let shown = |site: &Site| {
+        let db = raw(site.dir.path());
+        super::super::holding::shown(&db, site.event, "species").unwrap()
+    };
+    let site = Site::new();
+    assert_eq!(shown(&site), ["fox", "hare"]);
+    site.say(None, &["blank"]);
+    assert_eq!(shown(&site), ["blank"]);
+    site.say(Some(3), &["lynx"]);
+    assert_eq!(shown(&site), ["lynx"], "a later word of a frame counts");
+    let site = Site::of(&event("e1", vec![picture(1, "blank"), picture(2, "blank")]));
+    assert_eq!(shown(&site), ["blank"]);
+    raw(site.dir.path()).execute("UPDATE answers SET withdrawn_us = 1", []).unwrap();
+    assert!(shown(&site).is_empty());
+    site.say(Some(1), &["blank"]);
+    assert!(shown(&site).is_empty(), "of the other frame nobody has said anything");
 }
