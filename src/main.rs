@@ -142,7 +142,7 @@ enum LabelCommand {
     },
     /// Writes a table of all labelled pictures that are kept.
     Export {
-        /// The table.
+        /// The table; `-`: standard output.
         table: PathBuf,
     },
     #[command(flatten)]
@@ -184,6 +184,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     if !matches!(command, Command::Run { .. }) {
         // A file stands for a camera: its settings are the defaults.
         overrides.cameras = vec![CameraArgument { name: Some("file".into()), uri: "/dev/null".into() }];
+        overrides.without_passwords = true;
     }
     let config = load::load(path.as_deref(), overrides).inspect_err(|_| logging::begin("info"))?;
     if let Command::Run { duration, .. } = command {

@@ -60,6 +60,14 @@ pub enum CameraError {
     /// An element of GStreamer is not installed.
     #[error("GStreamer has no element \"{0}\": install {1}")]
     Element(&'static str, &'static str),
+    /// Nothing takes a connection where it is to be.
+    #[error("uri: {address}: {why}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// GStreamer's own words, redacted.
     #[error("{0}")]
     Stream(String),
@@ -74,7 +82,11 @@ pub enum CameraError {
 impl CameraError {
     /// Whether it cannot work as configured, so that trying soon again is of no use.
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended)
+        let may_pass = matches!(
+            self,
+            CameraError::Stream(_) | CameraError::Stall(_) | CameraError::Ended | CameraError::Unreachable { .. }
+        );
+        !may_pass
     }
 
     /// The label in `eyeshine_camera_reconnects_total`.

@@ -14,6 +14,7 @@ pub mod timeline;
 pub mod tls;
 
 pub mod camera;
+pub mod reach;
 pub mod supervise;
 pub mod teardown;
 pub mod turnstile;

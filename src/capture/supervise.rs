@@ -14,6 +14,7 @@ use crate::capture::error::CameraError;
 use crate::capture::findings::Findings;
 use crate::capture::graph::{self, Slot, Try};
 use crate::capture::intake::{Intake, Pulse, Stop};
+use crate::capture::reach;
 use crate::capture::source::Source;
 use crate::capture::teardown::LeftBehind;
 use crate::capture::turnstile::TURNSTILE;
@@ -137,7 +138,15 @@ impl Supervisor {
             Err(_) => Err(self.first_error(&pipeline, &source, &findings)),
         };
         left_behind.stop(pipeline);
-        outcome
+        outcome.map_err(|error| if played.is_zero() { self.as_it_may_be(error, &source) } else { error })
+    }
+
+    /// The same, or why no connection can be made at all.
+    fn as_it_may_be(&self, error: CameraError, source: &Source) -> CameraError {
+        let (Source::Rtsp(uri) | Source::Http(uri)) = source else { return error };
+        let (CameraError::Stream(_) | CameraError::Stall(_)) = error else { return error };
+        let found = reach::address(uri).and_then(|it| Some((reach::why_not(&it, &self.stop)?, it)));
+        found.map_or(error, |(why, address)| CameraError::Unreachable { address, why })
     }
 
     fn watch(

@@ -37,7 +37,7 @@ const MAX_BURST: usize = 16;
 /// Classifies files, and all files of folders. `camera` holds the gate's settings. Whether every file could be read.
 pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &CameraConfig) -> anyhow::Result<bool> {
     let models = Models::open(&config.models)?;
-    let Files { stills, clips, unread: mut found } = files(paths)?;
+    let Files { stills, clips, unread: mut found } = files(paths);
     if !stills.is_empty() {
         let mut featurizer =
             Featurizer::open(&models.runtime, Arc::clone(&models.contract), config.featurizer.max_batch)?;
@@ -63,17 +63,20 @@ pub fn classify(paths: &[PathBuf], format: Format, config: &Config, camera: &Cam
 struct Files {
     stills: Vec<PathBuf>,
     clips: Vec<PathBuf>,
-    /// Folders inside of folders that cannot be listed.
+    /// Files that are not there, and folders that cannot be listed.
     unread: Vec<Found>,
 }
 
 /// Stills and clips among the paths, folders walked, in order. Links inside of folders are followed to files alone: a
 /// folder may be linked into itself.
-fn files(paths: &[PathBuf]) -> anyhow::Result<Files> {
+fn files(paths: &[PathBuf]) -> Files {
     let mut files = Files::default();
     let mut waiting: Vec<(PathBuf, bool)> = paths.iter().rev().map(|it| (it.clone(), true)).collect();
     while let Some((path, named)) = waiting.pop() {
-        anyhow::ensure!(!named || path.exists(), "{}: no such file", path.display());
+        if named && !path.exists() {
+            files.unread.push(unread(path, "no such file".into()));
+            continue;
+        }
         if path.is_dir() {
             if !named && path.is_symlink() {
                 continue;
@@ -84,7 +87,6 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Files> {
                     inside.sort();
                     waiting.extend(inside.into_iter().rev().map(|it| (it, false)));
                 }
-                Err(error) if named => return Err(error).with_context(|| path.display().to_string()),
                 Err(error) => files.unread.push(unread(path, format!("a folder that cannot be listed: {error}"))),
             }
             continue;
@@ -98,7 +100,7 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Files> {
             _ => {}
         }
     }
-    Ok(files)
+    files
 }
 
 fn unread(file: PathBuf, why: String) -> Found {

@@ -131,15 +131,14 @@ fn frame(seen: Seen) -> ImportedFrame {
     }
 }
 
-/// Exports what holds of every kept picture; paths are relative to the state folder.
+/// Exports what holds of every kept picture, to standard output where the table is `-`; paths are relative to the state folder.
 pub fn export(config: &Config, table: &Path) -> anyhow::Result<()> {
     let labelled = Store::open_read(&config.state.dir)?.labelled()?;
     let tasks: Vec<&String> =
         config.teach.tasks.iter().filter(|it| labelled.iter().any(|row| row.classes.contains_key(*it))).collect();
     let others: Vec<&String> = tasks.iter().copied().filter(|it| *it != label_file::SPECIES).collect();
-    let unfinished = unfinished(table);
-    let write = || -> anyhow::Result<()> {
-        let mut writer = csv::Writer::from_path(&unfinished)?;
+    let write = |to: &mut dyn Write| -> csv::Result<()> {
+        let mut writer = csv::Writer::from_writer(to);
         let header = ["path", label_file::SPECIES, "camera", "captured_at", "event"].map(str::to_owned);
         writer.write_record(header.iter().chain(others.iter().copied()))?;
         for row in &labelled {
@@ -148,11 +147,17 @@ pub fn export(config: &Config, table: &Path) -> anyhow::Result<()> {
             let record = [row.file.clone(), class(label_file::SPECIES), row.camera.clone(), at, event];
             writer.write_record(record.into_iter().chain(others.iter().map(|it| class(it))))?;
         }
-        writer.flush()?;
-        drop(writer);
+        Ok(writer.flush()?)
+    };
+    if table == Path::new("-") {
+        return write(&mut io::stdout().lock()).context("standard output");
+    }
+    let unfinished = unfinished(table);
+    let replace = || -> anyhow::Result<()> {
+        write(&mut std::fs::File::create(&unfinished)?)?;
         Ok(std::fs::rename(&unfinished, table)?)
     };
-    write().inspect_err(|_| drop(std::fs::remove_file(&unfinished))).with_context(|| table.display().to_string())?;
+    replace().inspect_err(|_| drop(std::fs::remove_file(&unfinished))).with_context(|| table.display().to_string())?;
     writeln!(io::stdout().lock(), "{} rows; their pictures lie below {}", labelled.len(), config.state.dir.display())
         .context("standard output")
 }

@@ -35,7 +35,7 @@ pub fn train_head(config: &Config, task: &str, cause: &str, dry_run: bool, json:
         let answer = Answer { task, verdict, serving: *serving, shadow: *shadow, generation, rolled_back };
         serde_json::to_string(&answer).context("JSON")? + "\n"
     } else {
-        text(task, &trained)
+        text(task, &trained, &config.teach.protected)
     };
     unless_gone(io::stdout().lock().write_all(said.as_bytes())).context("standard output")
 }
@@ -47,7 +47,7 @@ pub fn known(config: &Config, task: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn text(task: &str, trained: &Trained) -> String {
+fn text(task: &str, trained: &Trained, protected: &[String]) -> String {
     let mut text = String::new();
     if let Some(it) = &trained.rolled_back {
         let _ = writeln!(text, "{task}: generation {} is rolled back: {}", it.generation, it.reason);
@@ -57,6 +57,9 @@ fn text(task: &str, trained: &Trained) -> String {
     if let Some(it) = &trained.manifest {
         let classes: Vec<String> = it.classes.iter().map(|it| format!("{} {}", it.class.name, it.events)).collect();
         let _ = writeln!(text, "events: {} ({})", it.events.len(), classes.join(", "));
+        for name in protected.iter().filter(|name| it.classes.iter().all(|it| *it.class.name != ***name)) {
+            let _ = writeln!(text, "teach.protected: no label says {name:?} so far");
+        }
         let recipe = &it.recipe;
         let _ = writeln!(
             text,

@@ -30,7 +30,9 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
         names.push(name);
     }
     for camera in cameras.iter().map(Some).chain(overrides.cameras.iter().map(|_| None)) {
-        Camera { layers, environment, own: camera }.check(problems);
+        let it = Camera { layers, environment, own: camera };
+        it.check(problems);
+        it.check_password(!overrides.without_passwords, problems);
     }
 }
 
@@ -59,16 +61,15 @@ impl<'a> Camera<'a> {
                 problems.push(self.problem(one, one, format!("is given without {other}; both or none")));
             }
         }
-        self.check_password(problems);
     }
 
-    fn check_password(&self, problems: &mut Vec<Problem>) {
+    fn check_password(&self, must_be_there: bool, problems: &mut Vec<Problem>) {
         let (file, variable) = (self.text("password_file"), self.text("password_env"));
         if !file.is_empty() && !variable.is_empty() {
             let message = "password_file is given too; only one of them can hold the password";
             problems.push(self.problem("password_env", "password_file", message));
         }
-        if !file.is_empty() {
+        if !file.is_empty() && must_be_there {
             let path = self.environment.credential(file.as_ref());
             let found = match std::fs::metadata(&path) {
                 Ok(it) if it.is_file() => std::fs::File::open(&path).map(|_| ()).map_err(|it| it.to_string()),
@@ -76,11 +77,13 @@ impl<'a> Camera<'a> {
                 Err(error) => Err(error.to_string()),
             };
             if let Err(error) = found {
-                let message = format!("\"{}\" cannot be read: {error}", path.display());
+                let in_service = self.environment.get("CREDENTIALS_DIRECTORY").is_none() && !file.contains('/');
+                let hint = if in_service { "; systemd gives a name alone to the service only" } else { "" };
+                let message = format!("\"{}\" cannot be read: {error}{hint}", path.display());
                 problems.push(self.problem("password_file", "password_file", message));
             }
         }
-        if !variable.is_empty() && self.environment.get(variable).is_none() {
+        if !variable.is_empty() && must_be_there && self.environment.get(variable).is_none() {
             let message = format!("the environment variable {} is not set", variable.escape_debug());
             problems.push(self.problem("password_env", "password_env", message));
         }

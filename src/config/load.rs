@@ -27,6 +27,8 @@ pub struct Overrides {
     pub state_dir: Option<PathBuf>,
     /// `--output`.
     pub output: Option<OutputFormat>,
+    /// No camera is opened: passwords, which a service alone may be able to read, need not be there.
+    pub without_passwords: bool,
 }
 
 impl Overrides {

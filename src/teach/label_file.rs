@@ -10,10 +10,22 @@ use jiff::tz::TimeZone;
 
 /// The task that the column `species` is of.
 pub const SPECIES: &str = "species";
+/// The task that says whether anything is there, and of what kind.
+const CONTENT: &str = "content";
+/// Names that mean something here, and what else they are called where a label says what is there.
+const RESERVED: [(&str, &[&str]); 5] = [
+    ("blank", &["empty", "nothing"]),
+    ("human", &["humans", "person", "persons", "people", "homo sapiens"]),
+    ("vehicle", &["vehicles", "car", "cars"]),
+    ("unknown", &[]),
+    ("unidentifiable", &[]),
+];
 /// The camera of pictures that name none.
 const NO_CAMERA: &str = "import";
 /// Pictures of one camera that name no event, and were taken within so many seconds of each other, are one.
 const GAP_SECS: f64 = 60.0;
+/// Columns that are no task's, but for `species`.
+const COLUMNS: [&str; 5] = ["path", SPECIES, "camera", "captured_at", "event"];
 /// Longest name of a class, or of a person.
 pub const MAX_NAME: usize = 100;
 
@@ -27,6 +39,14 @@ pub enum LabelFileError {
         path: String,
         /// The system's reason.
         why: String,
+    },
+    /// Its columns are separated by something else.
+    #[error("{path}: line 1: the columns are separated by {separator:?}: save the table with commas")]
+    Separator {
+        /// The table.
+        path: String,
+        /// By what.
+        separator: char,
     },
     /// Its header lacks a column.
     #[error(
@@ -98,11 +118,22 @@ pub struct LabelledBurst {
 pub fn read(path: &Path, tasks: &[String]) -> Result<Vec<LabelledBurst>, LabelFileError> {
     let name = path.display().to_string();
     let unread = |why: String| LabelFileError::Read { path: name.clone(), why };
-    let file = File::open(path).map_err(|error| unread(error.to_string()))?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => unread("there is no such table".into()),
+        _ => unread(error.to_string()),
+    })?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let header = reader.headers().map_err(|error| unread(error.to_string()))?.clone();
     // Spreadsheets put a mark of the byte order before the first name.
     let header: Vec<String> = header.iter().map(|it| it.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+    if let [only] = &*header
+        && let Some(separator) = [';', '\t'].into_iter().find(|it| only.contains(*it))
+    {
+        return Err(LabelFileError::Separator { path: name, separator });
+    }
+    // Spreadsheets begin with a capital.
+    let lower = |it: String| if COLUMNS.contains(&&*it.to_lowercase()) { it.to_lowercase() } else { it };
+    let header: Vec<String> = header.into_iter().map(lower).collect();
     let columns = Columns::of(&header, &name, tasks)?;
     let mut rows: Vec<(String, Option<String>, LabelRow)> = Vec::new();
     for record in reader.records() {
@@ -146,7 +177,7 @@ impl Columns {
                 return Err(LabelFileError::Twice { path: name.into(), column: column.clone() });
             }
             match column.as_str() {
-                "path" | SPECIES | "camera" | "captured_at" | "event" => {}
+                known if COLUMNS.contains(&known) => {}
                 _ if tasks.contains(column) => columns.tasks.push((i, column.clone())),
                 _ => {
                     let tasks = tasks.iter().filter(|it| *it != SPECIES).map(|it| format!(", {it}")).collect();
@@ -172,8 +203,7 @@ impl Columns {
         for (at, task) in &self.tasks {
             let class = field(*at);
             if !class.is_empty() {
-                class_name(task, class)?;
-                classes.insert(task.clone(), class.to_owned());
+                classes.insert(task.clone(), class_name(task, class)?);
             }
         }
         if classes.is_empty() {
@@ -185,12 +215,25 @@ impl Columns {
     }
 }
 
-/// Refuses what cannot be the name of a class.
-pub fn class_name(task: &str, class: &str) -> Result<(), String> {
+/// The name of a class as it is kept, of what somebody wrote, or why it cannot be one.
+///
+/// Names by which events are marked, or left out of what is taught, are theirs in whatever case; and of what is there, the
+/// words of other programs and of people are, too: nobody's picture is to be shown because it was called `Person`.
+pub fn class_name(task: &str, written: &str) -> Result<String, String> {
+    let class = written.trim();
     if class.is_empty() || class.chars().count() > MAX_NAME || class.chars().any(char::is_control) {
         return Err(format!("{task}: a class is called by 1 to {MAX_NAME} characters of one line"));
     }
-    Ok(())
+    let lower = class.to_lowercase();
+    let says_what_is_there = [SPECIES, CONTENT].contains(&task);
+    let is_meant =
+        |(kept, words): &(&str, &[&str])| lower == *kept || (says_what_is_there && words.contains(&lower.as_str()));
+    Ok(RESERVED.into_iter().find(is_meant).map_or(class, |it| it.0).to_owned())
+}
+
+/// Whether a name means something here and is no species that somebody has to name first.
+pub fn is_reserved(class: &str) -> bool {
+    RESERVED.iter().any(|it| it.0 == class)
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

@@ -59,11 +59,20 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request's body, at most: an answer is a few hundred bytes, and many on one form some thousand.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// What may be behind it where an address cannot be listened at.
+fn why_taken(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => " (is another daemon running?)",
+        std::io::ErrorKind::PermissionDenied => " (ports below 1024 are the system's)",
+        _ => "",
+    }
+}
+
 /// The page cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
     /// The address is taken, or none of ours.
-    #[error("web.listen: {0}: {1}: is another daemon running? Choose another port with --listen")]
+    #[error("web.listen: {0}: {1}{hint}: choose another port with --listen", hint = why_taken(.1))]
     Bind(SocketAddr, std::io::Error),
     /// The certificate, or its key, is none.
     #[error("{0}: {1}")]

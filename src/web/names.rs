@@ -63,8 +63,7 @@ pub(super) fn offered(named: &[String], known: &[Class], taxonomy: &Taxonomy) ->
 /// The class that is meant by what somebody typed, in whatever case, by common or scientific name; `new`: a name that
 /// nobody has used is one, too.
 pub(super) fn meant(typed: &str, task: &str, offered: &[Offered], new: bool) -> Result<String, String> {
-    let typed = typed.trim();
-    label_file::class_name(task, typed)?;
+    let typed = label_file::class_name(task, typed)?;
     let lower = typed.to_lowercase();
     let by_name: HashMap<String, &str> = offered.iter().rev().map(|it| (it.name.to_lowercase(), &*it.name)).collect();
     let scientific = || {
@@ -79,7 +78,7 @@ pub(super) fn meant(typed: &str, task: &str, offered: &[Offered], new: bool) -> 
     }
     match ALWAYS.iter().find(|it| it.0 == lower) {
         Some((name, _)) => Ok((*name).to_owned()),
-        None if new => Ok(typed.to_owned()),
+        None if new => Ok(typed),
         None => Err(format!(
             "nothing is called “{typed}” here so far: choose a name of the list, or say that it is a new one"
         )),

@@ -160,6 +160,7 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
         match given {
             Ok(()) => Ok(Ok(())),
             Err(AnswerError::Store(error)) => Err(error),
+            Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
             Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
         }
     });

@@ -154,6 +154,9 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     let first = it.ask("POST", path, &asked, Some(&answer));
     let again = it.ask("POST", path, &asked, Some(&answer));
     assert_eq!((first.status, again.status), (201, 200));
+    let mut other = answer.clone();
+    other["species"] = json!([{"class": "another"}]);
+    assert_eq!(it.ask("POST", path, &asked, Some(&other)).status, 409, "by a key that was used");
     assert_eq!(first.json()["id"], again.json()["id"]);
     assert_eq!((&first.json()["again"], &again.json()["again"]), (&json!(false), &json!(true)));
     assert_eq!(it.get("/api/v1/queue", "/api/v1/queue?n=1").json()["state"]["open"], 5);

@@ -66,6 +66,13 @@ pub(super) fn text(whose: &str, it: &Evaluation) -> String {
             "  90 of 100 draws: accuracy {all}, balanced {classes}, log-loss {nll}, calibration error {ece}"
         );
     }
+    if it.fitted_rows > 0 {
+        let _ = writeln!(
+            text,
+            "  the head was taught {} of these rows: of new pictures this says too much",
+            it.fitted_rows
+        );
+    }
     let (accuracy, balanced) = (figure(it.frame.accuracy), figure(it.frame.balanced_accuracy));
     let _ = writeln!(text, "by picture: accuracy {accuracy}, balanced {balanced}");
     let _ = writeln!(

@@ -17,7 +17,7 @@ use crate::teach::label_file;
 pub enum Say {
     /// Says what an event shows, or one frame of it; a later word supersedes an earlier one.
     Set {
-        /// The event.
+        /// The event's identity, as the page, the API and standard output have it.
         event: Uuid,
         /// What it shows; several for a fox and a deer.
         #[arg(required = true)]
@@ -82,7 +82,19 @@ pub fn say(config: &Config, said: Say) -> anyhow::Result<()> {
             let species = species(&task, &class, (count, sex, life_stage))?;
             let answer =
                 Answer { event, frame, task, labeller: labeller(&by)?, species, verified, key: None, question: None };
-            taken(&answer, &store(config)?.answer(&answer)?)
+            let store = store(config)?;
+            let mut new = Vec::new();
+            for it in &answer.species {
+                if !label_file::is_reserved(&it.class) && !is_named(&store, &answer.task, &it.class)? {
+                    new.push(&*it.class);
+                }
+            }
+            let given = store.answer(&answer)?;
+            let mut text = taken(&answer, &given);
+            if !new.is_empty() {
+                text += &format!("{} is said for the first time\n", new.join(" and "));
+            }
+            text
         }
         Say::Withdraw { by, event } => match store(config)?.withdraw(by.as_deref(), event)? {
             0 => "nothing to take back\n".into(),
@@ -90,14 +102,16 @@ pub fn say(config: &Config, said: Say) -> anyhow::Result<()> {
         },
         Say::Rename { old, new, task } => {
             known(config, &task)?;
-            let (old, new) = (old.trim(), new.trim());
-            label_file::class_name(&task, new).map_err(anyhow::Error::msg)?;
+            let (old, new) = (old.trim(), &*label_file::class_name(&task, &new).map_err(anyhow::Error::msg)?);
             ensure!(old != new, "{old:?} is called that already");
-            let n = store(config)?.rename(&task, old, new)?;
+            let store = store(config)?;
+            let there = is_named(&store, &task, new)?;
+            let n = store.rename(&task, old, new)?;
             if config.teach.protected.iter().any(|it| it == old) {
                 tracing::warn!("teach.protected in the config names {old:?}: write {new:?} there");
             }
-            format!("{n} answers of {task} that said {old} say {new} now\n")
+            let merged = format!("; others said {new} before, and nothing tells them apart any more");
+            format!("{n} answers of {task} that said {old} say {new} now{}\n", if there { &*merged } else { "" })
         }
         Say::List { by, event } => {
             let recorded = Store::open_read(&config.state.dir)?.recorded(by.as_deref(), event)?;
@@ -113,6 +127,11 @@ fn store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open_beside(&config.state.dir, &config.store)?)
 }
 
+/// Whether anybody has called something so.
+fn is_named(store: &Store, task: &str, class: &str) -> anyhow::Result<bool> {
+    Ok(store.label_counts()?.get(task).and_then(|it| it.get(class)).is_some_and(|[given, withdrawn]| given > withdrawn))
+}
+
 fn labeller(name: &str) -> anyhow::Result<String> {
     let name = name.trim();
     let fits = !name.is_empty() && name.chars().count() <= label_file::MAX_NAME && !name.chars().any(char::is_control);
@@ -125,9 +144,10 @@ fn species(
     classes: &[String],
     (count, sex, life_stage): (Option<u32>, Option<Sex>, Option<LifeStage>),
 ) -> anyhow::Result<Vec<Species>> {
-    let classes: Vec<&str> = classes.iter().map(|it| it.trim()).collect();
+    let classes = classes.iter().map(|it| label_file::class_name(task, it)).collect::<Result<Vec<String>, String>>();
+    let classes = classes.map_err(anyhow::Error::msg)?;
+    let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
     for (i, class) in classes.iter().enumerate() {
-        label_file::class_name(task, class).map_err(anyhow::Error::msg)?;
         ensure!(!classes[..i].contains(class), "{class:?} stands there twice: say how many with --count");
     }
     if let [class] = *classes {

@@ -34,6 +34,9 @@ pub enum AnswerError {
     /// A client's key is none.
     #[error("labels: a key is 1 to {MAX_KEY} visible ASCII characters")]
     Key,
+    /// The same person has said something else by this key.
+    #[error("labels: the key {0:?} was used for another answer: what differs needs a key of its own")]
+    KeyUsed(String),
     /// Nobody of that name has said anything.
     #[error("labels: nobody called {name:?} has given a label; {known}")]
     NoLabeller {

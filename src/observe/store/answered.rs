@@ -91,7 +91,7 @@ fn answered(row: &rusqlite::Row<'_>) -> rusqlite::Result<Answered> {
     })
 }
 
-fn species(db: &Connection, answer: Uuid) -> rusqlite::Result<Vec<Species>> {
+pub(super) fn species(db: &Connection, answer: Uuid) -> rusqlite::Result<Vec<Species>> {
     let sql = "SELECT class, count, sex, life_stage FROM labels WHERE answer = ?1 ORDER BY position";
     let row = |row: &rusqlite::Row<'_>| {
         let sex = row.get::<_, Option<String>>(2)?.map(|_| words::parse::<Sex>(row, 2)).transpose()?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use super::answer::{Answer, AnswerError, FrameName, Given, MAX_KEY, Species};
+use super::answered::species;
 use super::holding::superseded;
 use super::{Store, StoreError, words};
 use crate::metrics::UNASKED;
@@ -40,8 +41,8 @@ impl Store {
         let mut why = None;
         let given = self.in_transaction(|tx| {
             why = super::questions::why(tx, answer.question)?;
-            if let Some(given) = given_before(tx, &answer.labeller, answer.key.as_deref())? {
-                return Ok(Ok(given));
+            if let Some(given) = given_before(tx, answer)? {
+                return Ok(given);
             }
             if !is_event(tx, answer.event)? {
                 return Ok(Err(AnswerError::NoEvent(answer.event)));
@@ -207,9 +208,9 @@ pub(super) fn check_key(key: Option<&str>) -> Result<(), AnswerError> {
     if key.is_none_or(fits) { Ok(()) } else { Err(AnswerError::Key) }
 }
 
-/// What was given when a person used this key before.
-fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite::Result<Option<Given>> {
-    let Some(key) = key else { return Ok(None) };
+/// What was given when the person used this key before; it says the same of the same now, or it is refused.
+fn given_before(db: &Connection, answer: &Answer) -> rusqlite::Result<Option<Result<Given, AnswerError>>> {
+    let Some(key) = &answer.key else { return Ok(None) };
     let sql = "SELECT id, event, captured_us, task, generation, guess, given_us FROM answers
                WHERE labeller = ?1 AND client_key = ?2";
     let row = |row: &rusqlite::Row<'_>| {
@@ -218,11 +219,15 @@ fn given_before(db: &Connection, labeller: &str, key: Option<&str>) -> rusqlite:
         let suggested = row.get::<_, Option<u32>>(4)?.zip(row.get::<_, Option<String>>(5)?);
         Ok((id, event, captured_us, task, suggested, row.get::<_, i64>(6)?))
     };
-    let found = db.prepare_cached(sql)?.query_row([labeller, key], row).optional()?;
+    let found = db.prepare_cached(sql)?.query_row([&answer.labeller, key], row).optional()?;
     let Some((id, event, captured_us, task, suggested, given_us)) = found else { return Ok(None) };
+    let is_same = event == answer.event && task == answer.task && captured_us.is_some() == answer.frame.is_some();
+    if !is_same || species(db, id)? != answer.species {
+        return Ok(Some(Err(AnswerError::KeyUsed(key.clone()))));
+    }
     let superseded = superseded(db, event, &task, (id, given_us))?;
     let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
-    Ok(Some(Given { id, again: true, frame, superseded, suggested }))
+    Ok(Some(Ok(Given { id, again: true, frame, superseded, suggested })))
 }
 
 /// Appends an answer, and gives its identity, which comes after those of the same event, even where the clock was set back.

@@ -103,7 +103,7 @@ impl Store {
         check_key(answer.key.as_deref())?;
         let given = self.in_transaction(|tx| {
             if let Some(given) = given_before(tx, answer)? {
-                return Ok(Ok(given));
+                return Ok(given);
             }
             let sql = "SELECT q.moment, q.task, m.captured_us FROM questions q JOIN moments m ON m.id = q.moment
                        WHERE q.id = ?1";
@@ -169,24 +169,29 @@ pub(super) fn current(db: &Connection, moment: Uuid, task: &str) -> rusqlite::Re
     texts(db, sql, params![moment.as_bytes(), task])
 }
 
-/// What was given when the person used this key before.
-fn given_before(db: &Connection, answer: &MomentAnswer) -> rusqlite::Result<Option<Given>> {
+/// What was given when the person used this key before; it says the same of the same now, or it is refused.
+fn given_before(db: &Connection, answer: &MomentAnswer) -> rusqlite::Result<Option<Result<Given, AnswerError>>> {
     let Some(key) = &answer.key else { return Ok(None) };
-    let sql = "SELECT a.id, a.moment, a.task, m.captured_us, a.given_us
+    let sql = "SELECT a.id, a.moment, a.task, m.captured_us, a.given_us, a.question
                FROM moment_answers a JOIN moments m ON m.id = a.moment WHERE a.labeller = ?1 AND a.client_key = ?2";
     let row = |row: &rusqlite::Row<'_>| {
         let (id, moment) = (words::uuid(row, 0)?, words::uuid(row, 1)?);
-        Ok((id, moment, row.get::<_, String>(2)?, words::time(row, 3)?, row.get::<_, i64>(4)?))
+        Ok((id, moment, row.get::<_, String>(2)?, words::time(row, 3)?, row.get::<_, i64>(4)?, words::uuid(row, 5)?))
     };
     let found = db.prepare_cached(sql)?.query_row(params![answer.labeller, key], row).optional()?;
-    let Some((id, moment, task, captured_at, given_us)) = found else { return Ok(None) };
+    let Some((id, moment, task, captured_at, given_us, question)) = found else { return Ok(None) };
+    let sql = "SELECT class FROM moment_labels WHERE answer = ?1 ORDER BY position";
+    let said = texts(db, sql, [id.as_bytes()])?;
+    if question != answer.question || said.iter().ne(answer.species.iter().map(|it| &it.class)) {
+        return Ok(Some(Err(AnswerError::KeyUsed(key.clone()))));
+    }
     let sql = "SELECT class FROM moment_labels WHERE answer = (
                    SELECT id FROM moment_answers WHERE moment = ?1 AND task = ?2 AND id < ?3
                        AND (withdrawn_us IS NULL OR withdrawn_us > ?4)
                    ORDER BY id DESC LIMIT 1)
                ORDER BY position";
     let superseded = texts(db, sql, params![moment.as_bytes(), task, id.as_bytes(), given_us])?;
-    Ok(Some(Given { id, again: true, frame: Some(captured_at), superseded, suggested: None }))
+    Ok(Some(Ok(Given { id, again: true, frame: Some(captured_at), superseded, suggested: None })))
 }
 
 /// The row, in the place of the oldest where there are too many; gives the pictures that no row refers to any more.

@@ -32,6 +32,27 @@ fn pictures_are_events_by_name_or_by_time_or_alone() {
     assert_eq!(alone[1].rows[0].classes, BTreeMap::from([("content".into(), "blank".into())]));
 }
 
+/// Whoever calls people by another word must not show their pictures.
+#[test]
+fn names_that_mean_something_mean_it_however_they_are_written() {
+    let kept = |task: &str, written: &str| class_name(task, written).unwrap();
+    for (written, meant) in [
+        ("Human", "human"),
+        (" PERSON", "human"),
+        ("People", "human"),
+        ("Vehicle", "vehicle"),
+        ("Blank", "blank"),
+        ("empty", "blank"),
+        ("Unknown", "unknown"),
+        ("Red Fox", "Red Fox"),
+    ] {
+        assert_eq!([kept("species", written), kept("content", written)], [meant, meant]);
+    }
+    assert_eq!([kept("behaviour", "empty"), kept("behaviour", "Human")], ["empty", "human"]);
+    let table = read_text("Path,Species,Camera\na.jpg,Person,c1\n").unwrap();
+    assert_eq!(table[0].rows[0].classes["species"], "human");
+}
+
 #[test]
 fn what_is_wrong_is_told_by_line_and_column() {
     for (text, said) in [
@@ -40,6 +61,8 @@ fn what_is_wrong_is_told_by_line_and_column() {
             "path,species,weather\na.jpg,fox,dry\n",
             "line 1: unknown column `weather`: known are path, species, camera, captured_at, event, content;",
         ),
+        ("path;species\na.jpg;fox\n", "line 1: the columns are separated by ';': save the table with commas"),
+        ("path\tspecies\na.jpg\tfox\n", "separated by '\\t'"),
         ("path,species,species\na.jpg,fox,fox\n", "line 1: column `species` stands there twice"),
         ("path,species\na.jpg,fox\nb.jpg\n", "line 3: 1 fields, where the header has 2"),
         ("path,species\n ,fox\n", "line 2: path: is empty"),
@@ -50,7 +73,7 @@ fn what_is_wrong_is_told_by_line_and_column() {
         let error = read_text(text).unwrap_err();
         assert!(error.contains(said), "{error}");
     }
-    assert!(read(Path::new("/nonexistent.csv"), &[]).unwrap_err().to_string().contains("No such file"));
+    assert!(read(Path::new("/nonexistent.csv"), &[]).unwrap_err().to_string().contains("no such table"));
     let mut latin = b"path,species\na.jpg,f".to_vec();
     latin.extend([0xfc, b'x', b'\n']);
     let dir = tempfile::tempdir().unwrap();

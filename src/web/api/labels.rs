@@ -161,10 +161,10 @@ pub(super) fn species(task: &str, said: Vec<SpeciesSaid>) -> Result<Vec<Species>
     let mut all: Vec<Species> = Vec::new();
     for (nth, it) in said.into_iter().enumerate() {
         let wrong = |field: &str, error: String| Err(Refused::invalid(format!("species[{nth}].{field}: {error}")));
-        let class = it.class.trim().to_owned();
-        if let Err(error) = label_file::class_name(task, &class) {
-            return wrong("class", error);
-        }
+        let class = match label_file::class_name(task, &it.class) {
+            Ok(it) => it,
+            Err(error) => return wrong("class", error),
+        };
         if all.iter().any(|it| it.class == class) {
             return wrong("class", format!("{class:?} stands there twice: say how many with count"));
         }
@@ -202,6 +202,7 @@ pub(super) fn refused(error: AnswerError) -> Refused {
     match error {
         AnswerError::Store(error) => not_stored(&error),
         AnswerError::NoEvent(_) | AnswerError::NoQuestion(_) => Refused::missing(error.to_string()),
+        AnswerError::KeyUsed(_) => Refused::conflict(error.to_string()),
         AnswerError::NoFrame { .. } => Refused::invalid(format!("frame: {error}")),
         AnswerError::Key | AnswerError::NoLabeller { .. } | AnswerError::NoClass { .. } => {
             Refused::invalid(error.to_string())

@@ -29,6 +29,8 @@ fn a_camera_that_goes_or_falls_silent_comes_back_and_touches_no_other() {
     drop(going);
     silent.be_silent(true);
     daemon.wait("one to go", 40, |it| it.metrics().is_in_state("going", "reconnecting"));
+    let refused = format!("uri: 127.0.0.1:{port}: the connection is refused: is the port right?");
+    daemon.wait("it to say why", 40, |it| shown(it, "going")["last_error"] == refused.as_str());
     daemon.wait("one to stall", 40, |it| cause(&it.metrics(), "silent", "stall") > 0.0);
     silent.be_silent(false);
     let metrics = daemon.metrics();

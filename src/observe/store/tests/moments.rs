@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::super::fixture::{self, FEATURIZER};
-use super::super::{Eraser, MomentAnswer, NewMoment, NewQuestion, Shown, Species, Store, Which, Why, schema};
+use super::super::{
+    AnswerError, Eraser, MomentAnswer, NewMoment, NewQuestion, Shown, Species, Store, Which, Why, schema,
+};
 use super::erase::found;
 use super::{bytes, files, number, raw};
 use crate::config::{PeoplePictures, StoreConfig};
@@ -58,7 +60,9 @@ fn a_moment_is_answered_once_and_is_no_lesson() {
     let question = ask(&store, it.id);
     let keyed = MomentAnswer { key: Some("k".into()), ..say(question, "blank") };
     let first = store.answer_moment(&keyed).unwrap();
-    let again = store.answer_moment(&MomentAnswer { species: vec![Species::of("fox")], ..keyed.clone() }).unwrap();
+    let other = MomentAnswer { species: vec![Species::of("fox")], ..keyed.clone() };
+    assert!(matches!(store.answer_moment(&other), Err(AnswerError::KeyUsed(_))));
+    let again = store.answer_moment(&keyed).unwrap();
     assert_eq!((again.id, again.again, again.frame), (first.id, true, Some(at(0))));
     assert_eq!(metrics.asking.answers.with_label_values(&["still"]).get(), 1);
     assert_eq!(store.queue_state("species").unwrap().answered_today, 1);

@@ -172,7 +172,9 @@ fn an_answer_said_again_is_the_same_answer() {
     assert!(!first.again && first.superseded.is_empty() && first.suggested == Some((0, "red fox".into())));
     let later = store.answer(&say(&questions[0], "bob", "dog", Some("k-1"))).unwrap();
     assert!(!later.again && later.superseded == ["fox"], "another person's keys are others");
-    let again = store.answer(&say(&questions[0], "ann", "badger", Some("k-1"))).unwrap();
+    let error = store.answer(&say(&questions[0], "ann", "badger", Some("k-1"))).unwrap_err();
+    assert!(matches!(error, AnswerError::KeyUsed(_)), "what differs is not lost in silence: {error}");
+    let again = store.answer(&say(&questions[0], "ann", "fox", Some("k-1"))).unwrap();
     assert_eq!(
         (again.id, again.again, &again.superseded, &again.suggested),
         (first.id, true, &first.superseded, &first.suggested)
@@ -366,7 +368,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_sent_again_changes_nothing() 
         for (question, key) in &said {
             let it = store.question(*question).unwrap().unwrap();
             let n = number(&raw(dir.path()), "SELECT count(*) FROM answers");
-            let again = store.answer(&say(&it, "ann", "badger", Some(key.trim()))).unwrap();
+            let again = store.answer(&say(&it, "ann", "fox", Some(key.trim()))).unwrap();
             assert!(again.again, "kill {kill}: {key} is lost");
             assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM answers"), n);
             assert_eq!(store.taught("species", FEATURIZER, None).unwrap().classes.len(), 1, "all say fox");
