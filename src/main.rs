@@ -45,7 +45,7 @@ enum Command {
         #[arg(long, value_name = "[NAME=]URI")]
         camera: Vec<CameraArgument>,
         /// Address and port of page, API and metrics.
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = load::listen)]
         listen: Option<SocketAddr>,
         /// Ends by itself after this: 90s, 10m, 2h.
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -60,7 +60,7 @@ enum Command {
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         duration: Option<Duration>,
         /// Address and port of page, API and metrics.
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = load::listen)]
         listen: Option<SocketAddr>,
         /// Events on standard output.
         #[arg(long, value_parser = output_format)]

@@ -1,5 +1,7 @@
 //! What a value of the configuration may be, and the sentence that says what is wrong with one that is not.
 
+use std::net::SocketAddr;
+
 use jiff::tz::TimeZone;
 use toml_edit::Value;
 
@@ -112,10 +114,13 @@ pub(super) fn uri(uri: &str) -> Result<(), String> {
 
 /// An address to listen at; what one needs that others can reach is checked with the people who may come.
 pub(super) fn listen(text: &str) -> Result<(), String> {
-    match text.parse::<std::net::SocketAddr>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(format!("must be an address and a port, as 127.0.0.1:8080, is \"{}\"", text.escape_debug())),
-    }
+    address(text).map(drop)
+}
+
+/// Where to listen.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| format!("must be an address and a port, as 127.0.0.1:8080, is \"{}\"", text.escape_debug());
+    text.parse().map_err(wrong)
 }
 
 pub(super) fn anything(_: &str) -> Result<(), String> {

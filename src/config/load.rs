@@ -27,7 +27,8 @@ pub struct Overrides {
     pub state_dir: Option<PathBuf>,
     /// `--output`.
     pub output: Option<OutputFormat>,
-    /// No camera is opened: passwords, which a service alone may be able to read, need not be there.
+    /// No camera is opened, and nobody is served: passwords and tokens, which the service alone may be able to read, need not be
+    /// there.
     pub without_passwords: bool,
 }
 
@@ -44,6 +45,11 @@ impl Overrides {
         }
         problems
     }
+}
+
+/// Reads an address to listen at, or says how one is written.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    kinds::address(text)
 }
 
 /// `[NAME=]URI`. Debug shows no URI: it may hold a password.
@@ -67,6 +73,10 @@ impl FromStr for CameraArgument {
     fn from_str(text: &str) -> Result<CameraArgument, String> {
         let (name, uri) = match text.split_once('=') {
             Some((name, uri)) if kinds::is_camera_name(name) => (Some(name.to_owned()), uri),
+            // Addresses and paths may have the sign in them, too.
+            Some((name, _)) if !name.contains(['/', ':']) && !Path::new(text).exists() => {
+                return Err(format!("a camera is called by 1 to 64 of A-Z a-z 0-9 . _ -, and not {name:?}"));
+            }
             _ => (None, text),
         };
         if uri.is_empty() {
@@ -140,6 +150,9 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         tape: section(&mut merged, "tape")?,
     };
     config.store.people = config.people.pictures;
+    if overrides.without_passwords {
+        config.web.persons.clear();
+    }
     for person in &mut config.web.persons {
         let token = persons::token(&person.token_file.to_string_lossy(), &person.token_env, environment);
         person.token = token.map_err(|(key, message)| unforeseen(&format!("web.person.{key}"), message))?;

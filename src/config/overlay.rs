@@ -172,7 +172,11 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
         Ok(it) => it,
         Err(error) => {
             let folder = dir.join(FOLDER).display().to_string();
-            problems.push(Problem::elsewhere(&folder, "", format!("cannot be read: {error}")));
+            let why = match error.kind() {
+                std::io::ErrorKind::NotADirectory => format!("{} is to be a folder, and is none", dir.display()),
+                _ => format!("cannot be read: {error}"),
+            };
+            problems.push(Problem::elsewhere(&folder, "", why));
             return;
         }
     };

@@ -129,6 +129,9 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
             problems.push(layers.file.problem(at("name"), "web.person.name", message));
         }
         names.push(name);
+        if overrides.without_passwords {
+            continue;
+        }
         match token(text("token_file"), text("token_env"), environment) {
             Ok(it) if tokens.contains(&it) => {
                 let message = "another person has the same token; each needs one of their own";

@@ -120,3 +120,31 @@ fn shares_of_the_questions_are_of_one_whole_whichever_layer_they_stand_in() {
     let wrong = problems("[ask]\nrandom_share = 0.65\n", &[("EYESHINE__ASK__STILL_SHARE", "0.2")]);
     assert!(wrong.len() == 1 && wrong[0].ends_with("are 1.15"), "{wrong:?}");
 }
+
+#[test]
+fn what_stands_on_the_command_line_is_read_or_it_is_said_how_it_is_written() {
+    let camera = |text: &str| text.parse::<CameraArgument>().map(|it| (it.name, it.uri));
+    let named = |name: Option<&str>, uri: &str| Ok((name.map(str::to_owned), uri.to_owned()));
+    assert_eq!(camera("feeder=rtsp://10.0.0.1/a?b=c"), named(Some("feeder"), "rtsp://10.0.0.1/a?b=c"));
+    assert_eq!(camera("rtsp://10.0.0.1/a?b=c"), named(None, "rtsp://10.0.0.1/a?b=c"));
+    assert!(camera("Füchse=clip.mp4").unwrap_err().contains("not \"Füchse\""));
+    assert!(camera("").is_err());
+    assert_eq!(super::load::listen("[::1]:80").map(|it| it.port()), Ok(80));
+    assert!(super::load::listen("8080").unwrap_err().contains("as 127.0.0.1:8080"));
+}
+
+/// systemd gives passwords and tokens to the service alone.
+#[test]
+fn whoever_opens_no_camera_needs_no_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let text = "[[camera]]\nname = \"feeder\"\nuri = \"rtsp://10.0.0.1/\"\nusername = \"a\"\npassword_file = \"feeder\"\n\n\
+                [[web.person]]\nname = \"ann\"\nrole = \"label\"\ntoken_file = \"ann\"\n";
+    std::fs::write(&path, text).unwrap();
+    let load = |without_passwords: bool| {
+        load_in(Some(&path), Overrides { without_passwords, ..Overrides::default() }, &nowhere())
+    };
+    let said = load(false).unwrap_err().to_string();
+    assert!(said.contains("systemd gives a name alone to the service only") && said.contains("token_file"), "{said}");
+    assert_eq!(load(true).unwrap().cameras.len(), 1);
+}

@@ -18,7 +18,10 @@ use super::whitened::Scatter;
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// Nobody has labelled anything.
-    #[error("fit: no event has a label and a vector of this featurizer: label some, then train again")]
+    #[error(
+        "fit: no event has a label and a vector of this featurizer: label some, then train again; where the featurizer is another \
+         than it was, `eyeshine migrate` gives what is labelled vectors of it"
+    )]
     NoLabels,
     /// Nothing to tell apart.
     #[error("fit: all {n_events} labelled events are of one class, {class}: label events of at least one more")]

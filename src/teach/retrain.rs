@@ -20,7 +20,7 @@ use crate::observe::store::{LabelCounts, Reader, StoreError};
 
 use self::child::{Over, Training};
 use self::migration::Migrating;
-use super::generations::Generations;
+use super::generations::{GenerationError, Generations};
 
 mod child;
 mod migration;
@@ -223,6 +223,11 @@ impl Retrainer {
 
     fn start(&mut self, at: usize, cause: &str) {
         let task = &mut self.tasks[at];
+        // Somebody else trains, or erases: that is no failure, and the labels wait.
+        if let Err(GenerationError::Busy { .. }) = task.generations.lock().map(drop) {
+            task.not_before = Some(Instant::now() + FIRST_BACKOFF);
+            return;
+        }
         (task.growing, task.seen) = (None, task.generations.seen().at);
         tracing::info!(task = task.name, cause, "training");
         let began = self.clock.now().as_microsecond() as f64 / 1e6;

@@ -116,6 +116,25 @@ fn a_few_labels_wait_for_the_clock_and_none_for_nothing() {
     assert_eq!(due(&mut it), [None, Some("schedule")], "the clock was set back");
 }
 
+#[test]
+fn what_somebody_else_trains_or_erases_is_waited_for_and_no_failure() {
+    let site = Site::new();
+    let mut it = site.retrainer(1, 0.0);
+    site.label(&["fox"]);
+    let lock = Generations::of(site.dir.path(), "species").lock().unwrap();
+    for _ in 0..2 {
+        it.counted.next = Instant::now();
+        it.look();
+    }
+    assert!(it.training.is_none() && it.tasks[1].not_before.is_some());
+    let failed = site.metrics.teaching.verdicts.with_label_values(&["species", "failed"]).get();
+    assert_eq!((failed, it.tasks[1].failures, site.waiting()), (0, 0, 1));
+    drop(lock);
+    it.tasks[1].not_before = None;
+    it.look();
+    assert!(it.training.is_some());
+}
+
 /// The program is the test's own, which knows no `train`: it says so, and fails.
 #[test]
 fn a_training_that_fails_is_counted_and_tried_again_later_and_later() {
