@@ -16,7 +16,7 @@ use crate::observe::store::{Doomed, EraseError, Eraser, Which};
 use crate::teach::erase::{ErasedHeads, Replaced, erase};
 use crate::teach::label_file;
 
-/// Events that are listed, at most.
+/// Events that are listed where people are asked, at most.
 const MOST_LISTED: usize = 20;
 
 /// What is to go; where several things are asked for, what they have in common.
@@ -61,7 +61,9 @@ pub fn erase_events(config: &Config, asked: EraseArguments) -> anyhow::Result<bo
     };
     let tapes = Shelf::of(&config.state.dir, &config.tape);
     let taped = taped(&tapes, &which).with_context(|| tapes.dir().display().to_string())?;
-    let mut text = listed(&doomed, n_unfinished, &taped);
+    // Whoever only looks sees all of it.
+    let most = if asked.dry_run { usize::MAX } else { MOST_LISTED };
+    let mut text = listed(&doomed, most, n_unfinished, &taped);
     if !asked.dry_run && (!doomed.is_empty() || n_unfinished > 0 || !taped.is_empty()) {
         if !asked.yes && !agreed(&text)? {
             bail!("erase: nothing was erased");
@@ -104,17 +106,18 @@ fn agreed(text: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn listed(doomed: &[Doomed], n_unfinished: usize, taped: &BTreeSet<String>) -> String {
+fn listed(doomed: &[Doomed], most: usize, n_unfinished: usize, taped: &BTreeSet<String>) -> String {
     if doomed.is_empty() && n_unfinished == 0 && taped.is_empty() {
         return "no event is such: nothing to erase\n".into();
     }
     let mut text = String::new();
-    for it in doomed.iter().take(MOST_LISTED) {
-        let still = if it.is_moment { "  still moment" } else { "" };
-        let _ = writeln!(text, "{}  {}  {}{still}", it.id, it.start.strftime("%Y-%m-%d %H:%M:%SZ"), it.camera);
+    for it in doomed.iter().take(most) {
+        let shows = if it.is_moment { "still moment" } else { &*it.shows };
+        let line = format!("{}  {}  {}  {shows}", it.id, it.start.strftime("%Y-%m-%d %H:%M:%SZ"), it.camera);
+        let _ = writeln!(text, "{}", line.trim_end());
     }
-    if doomed.len() > MOST_LISTED {
-        let _ = writeln!(text, "and {} more", doomed.len() - MOST_LISTED);
+    if doomed.len() > most {
+        let _ = writeln!(text, "and {} more: --dry-run lists all", doomed.len() - most);
     }
     let counted = counted(doomed, n_unfinished, taped);
     text + &format!("to erase: {counted}, and every head that was fitted on them\n")

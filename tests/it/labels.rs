@@ -192,6 +192,7 @@ fn nothing_of_an_erased_event_is_left_in_any_file_and_the_head_never_had_it() {
     }
     let out = site.done(&["erase", "--event", event, "--dry-run"]);
     assert!(out.contains("to erase: 1 events, 3 pictures") && out.starts_with(&**event), "{out}");
+    assert!(out.contains("said to be "), "{out}");
     assert_eq!(events(&site, "1").len(), 13);
 
     let out = site.done(&["erase", "--event", event, "--yes"]);

@@ -39,6 +39,8 @@ pub struct Doomed {
     pub vectors: usize,
     /// What was ever said of it.
     pub answers: usize,
+    /// What a head saw in it, and what people say: for whoever is to decide. Empty where neither is known.
+    pub shows: String,
     /// It goes on, as far as the database knows.
     pub is_open: bool,
     /// It is no event, but a still moment.
@@ -72,7 +74,11 @@ fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
     let sql = "SELECT e.id, e.camera, e.start_us, e.state,
                    (SELECT count(*) FROM media m WHERE m.event = e.id AND m.file IS NOT NULL),
                    (SELECT count(*) FROM media m JOIN embeddings v ON v.media = m.id WHERE m.event = e.id),
-                   (SELECT count(*) FROM answers a WHERE a.event = e.id)
+                   (SELECT count(*) FROM answers a WHERE a.event = e.id),
+                   (SELECT coalesce(o.class, o.hint || '?', o.type) FROM observations o
+                       WHERE o.event = e.id AND o.current = 1 ORDER BY o.task_position, o.position LIMIT 1),
+                   (SELECT group_concat(DISTINCT l.class) FROM answers a JOIN labels l ON l.answer = a.id
+                       WHERE a.event = e.id AND a.withdrawn_us IS NULL)
                FROM events e
                WHERE (?1 IS NULL OR e.id = ?1) AND (?2 IS NULL OR e.end_us >= ?2) AND (?3 IS NULL OR e.start_us <= ?3)
                    AND (?4 IS NULL OR e.camera = ?4)
@@ -102,10 +108,17 @@ fn doomed(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed>> {
                 pictures: count(row, 4)?,
                 vectors: count(row, 5)?,
                 answers: count(row, 6)?,
+                shows: shows(row.get(7)?, row.get(8)?),
                 is_moment: false,
             })
         })?
         .collect()
+}
+
+fn shows(seen: Option<String>, said: Option<String>) -> String {
+    let seen = seen.map(|it| format!("seen as {it}"));
+    let said = said.map(|it| format!("said to be {}", it.replace(',', " and ")));
+    seen.into_iter().chain(said).collect::<Vec<_>>().join(", ")
 }
 
 /// Still moments, which by their own are neither named nor go on.
@@ -137,6 +150,7 @@ fn doomed_moments(db: &Connection, which: &Which) -> rusqlite::Result<Vec<Doomed
                 pictures: count(row, 3)?,
                 vectors: 0,
                 answers: count(row, 4)?,
+                shows: String::new(),
                 is_open: false,
                 is_moment: true,
             })
