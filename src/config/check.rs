@@ -86,6 +86,13 @@ pub(super) struct Camera<'a> {
     pub(super) span: Option<Range<usize>>,
 }
 
+/// Whether a line gives a key a value that begins with a letter or a slash, as no value of TOML but `true` and `false` does.
+fn is_unquoted(line: &str) -> bool {
+    let value = line.split_once('=').map_or("", |it| it.1.trim());
+    let is_word = value.starts_with(|it: char| it.is_alphabetic() || it == '/');
+    is_word && !["true", "false", "inf", "nan"].contains(&value)
+}
+
 /// Where a value stands: in the file, or elsewhere.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
@@ -193,7 +200,10 @@ impl File {
             Err(error) => {
                 let (line, column) = place(&text, error.span().map_or(0, |it| it.start));
                 // Only the message: the error's own display would repeat the line, which may hold a password.
-                let message = error.message().trim().replace('\n', "; ");
+                let mut message = error.message().trim().replace('\n', "; ");
+                if text.lines().nth(line - 1).is_some_and(is_unquoted) {
+                    message += "; text stands in quotes, as name = \"feeder\"";
+                }
                 let (line, column) = (Some(line), Some(column));
                 Err(Problem { file: name, line, column, key: String::new(), message })
             }

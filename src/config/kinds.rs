@@ -215,6 +215,9 @@ fn polygons(value: &Value) -> Result<(), String> {
     let wrong = || wrong_type("polygons, as [[[0, 0], [1, 0], [1, 0.1]]]", value);
     for (nth, polygon) in value.as_array().ok_or_else(wrong)?.iter().enumerate() {
         let points = polygon.as_array().ok_or_else(wrong)?;
+        if points.iter().all(|it| !it.is_array()) && !points.is_empty() {
+            return Err("is one polygon, and must be a list of them: [[0, 0], [1, 0], [1, 1]] stands in one more pair of brackets".into());
+        }
         if points.len() < 3 {
             return Err(format!("polygon {} has {} points, must have at least 3", nth + 1, points.len()));
         }

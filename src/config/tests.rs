@@ -148,3 +148,26 @@ fn whoever_opens_no_camera_needs_no_password() {
     assert!(said.contains("systemd gives a name alone to the service only") && said.contains("token_file"), "{said}");
     assert_eq!(load(true).unwrap().cameras.len(), 1);
 }
+
+#[test]
+fn what_is_written_nearly_right_is_told_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("site.toml");
+    for (text, said) in [
+        ("[[camera]]\nname = feeder\n", "site.toml:2: "),
+        ("[[camera]]\nname = feeder\n", "text stands in quotes"),
+        ("[state]\ndir = /var/lib/eyeshine\n", "text stands in quotes"),
+        (
+            "[[camera]]\nname = \"a\"\nuri = \"/dev/video0\"\nmasks = [[0, 0], [1, 0], [1, 1]]\n",
+            "one more pair of brackets",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let problems = check::problems(Some(&path), &Overrides::default(), &nowhere());
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(all.len() == 1 && all[0].contains(said), "{all:?}");
+    }
+    fs::write(&path, "[web]\nlisten = \"127.0.0.1:80\" oops\n").unwrap();
+    let other = check::problems(Some(&path), &Overrides::default(), &nowhere());
+    assert!(other.len() == 1 && !other[0].to_string().contains("quotes"), "{other:?}");
+}

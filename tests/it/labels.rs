@@ -40,7 +40,8 @@ fn labels_are_set_taken_back_and_called_otherwise_and_heads_never_had_them() {
     let first = weights();
     let foxes = events(&site, "imported_as LIKE 'gate/fox-%'");
     let out = site.done(&["label", "set", &foxes[0], "dingo", "--by", "bob", "--count", "2", "--sex", "male"]);
-    assert_eq!(out, format!("event {}: dingo of species\n", foxes[0]));
+    let before = "; before it was fox\ndingo is said for the first time\n";
+    assert_eq!(out, format!("event {}: dingo of species{before}", foxes[0]));
     // What is said of a frame goes before what is said of its event.
     let frame = site.done(&["label", "set", &foxes[1], "dingo", "--frame", "2026-05-02 07:00:01", "--by", "bob"]);
     assert!(frame.contains("the frame of 2026-05-02T07:00:01") && frame.contains("; before it was fox"), "{frame}");
@@ -59,7 +60,9 @@ fn labels_are_set_taken_back_and_called_otherwise_and_heads_never_had_them() {
     fs::write(&table, two).unwrap();
     assert!(site.done(&["label", "import", text(&table)]).ends_with("2 new labels\n"));
     assert_ne!(weights(), first);
-    assert_eq!(site.done(&["label", "rename", "vixen", "fox"]), "2 answers of species that said vixen say fox now\n");
+    let renamed = site.done(&["label", "rename", "vixen", "fox"]);
+    let merged = "; others said fox before, and nothing tells them apart any more\n";
+    assert_eq!(renamed, format!("2 answers of species that said vixen say fox now{merged}"));
     assert_eq!(weights(), first, "bit for bit");
 
     let fox = &*foxes[0];
