@@ -86,7 +86,8 @@ pub(super) struct Camera<'a> {
     pub(super) span: Option<Range<usize>>,
 }
 
-/// Whether a line gives a key a value that begins with a letter or a slash, as no value of TOML but `true` and `false` does.
+/// Whether a line gives a key a value that begins with a letter or a slash, as no value of TOML does but
+/// `true`, `false`, `inf` and `nan`.
 fn is_unquoted(line: &str) -> bool {
     let value = line.split_once('=').map_or("", |it| it.1.trim());
     let is_word = value.starts_with(|it: char| it.is_alphabetic() || it == '/');
