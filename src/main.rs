@@ -184,7 +184,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     if !matches!(command, Command::Run { .. }) {
         // A file stands for a camera: its settings are the defaults.
         overrides.cameras = vec![CameraArgument { name: Some("file".into()), uri: "/dev/null".into() }];
-        overrides.without_passwords = true;
+        overrides.without_secrets = true;
     }
     let config = load::load(path.as_deref(), overrides).inspect_err(|_| logging::begin("info"))?;
     if let Command::Run { duration, .. } = command {

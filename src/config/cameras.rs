@@ -32,7 +32,7 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
     for camera in cameras.iter().map(Some).chain(overrides.cameras.iter().map(|_| None)) {
         let it = Camera { layers, environment, own: camera };
         it.check(problems);
-        it.check_password(!overrides.without_passwords, problems);
+        it.check_password(!overrides.without_secrets, problems);
     }
 }
 

@@ -129,7 +129,7 @@ impl Layers {
         cameras::check(self, overrides, environment, &mut problems);
         overlay::check(self, overrides, environment, &mut problems);
         persons::check(self, overrides, environment, &mut problems);
-        if !overrides.without_passwords {
+        if !overrides.without_secrets {
             certificate::check(self, environment, &mut problems);
         }
         shares::check(self, &mut problems);

@@ -29,7 +29,7 @@ pub struct Overrides {
     pub output: Option<OutputFormat>,
     /// No camera is opened, and nobody is served: passwords and tokens, which the service alone may be able to read, need not be
     /// there.
-    pub without_passwords: bool,
+    pub without_secrets: bool,
 }
 
 impl Overrides {
@@ -150,7 +150,7 @@ pub fn load_in(path: Option<&Path>, overrides: Overrides, environment: &Environm
         tape: section(&mut merged, "tape")?,
     };
     config.store.people = config.people.pictures;
-    if overrides.without_passwords {
+    if overrides.without_secrets {
         config.web.persons.clear();
     }
     for person in &mut config.web.persons {

@@ -129,7 +129,7 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
             problems.push(layers.file.problem(at("name"), "web.person.name", message));
         }
         names.push(name);
-        if overrides.without_passwords {
+        if overrides.without_secrets {
             continue;
         }
         match token(text("token_file"), text("token_env"), environment) {

@@ -141,9 +141,8 @@ fn whoever_opens_no_camera_needs_no_password() {
     let text = "[[camera]]\nname = \"feeder\"\nuri = \"rtsp://10.0.0.1/\"\nusername = \"a\"\npassword_file = \"feeder\"\n\n\
                 [[web.person]]\nname = \"ann\"\nrole = \"label\"\ntoken_file = \"ann\"\n";
     std::fs::write(&path, text).unwrap();
-    let load = |without_passwords: bool| {
-        load_in(Some(&path), Overrides { without_passwords, ..Overrides::default() }, &nowhere())
-    };
+    let load =
+        |without_secrets: bool| load_in(Some(&path), Overrides { without_secrets, ..Overrides::default() }, &nowhere());
     let said = load(false).unwrap_err().to_string();
     assert!(said.contains("systemd gives a name alone to the service only") && said.contains("token_file"), "{said}");
     assert_eq!(load(true).unwrap().cameras.len(), 1);

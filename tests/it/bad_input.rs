@@ -171,11 +171,42 @@ fn a_store_of_a_newer_version_is_refused() {
 }
 
 #[test]
+fn a_state_folder_that_is_a_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("state");
+    fs::write(&file, "of somebody else").unwrap();
+    for args in [vec!["check-config"], vec!["run", "--for", "1s"]] {
+        let (code, out, err) = output(eyeshine(&file).args(&args));
+        let said = format!("{} is to be a folder, and is none", file.display());
+        assert!(code == CONFIG && (out.clone() + &err).contains(&said), "{args:?}: {code}: {out}{err}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "of somebody else");
+}
+
+#[test]
+fn a_port_of_the_systems_is_refused_with_the_reason() {
+    // Where anybody may listen there, there is nothing to refuse.
+    let own = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if own.trim().parse::<u16>().unwrap() <= 81 {
+        return println!("skipped: port 81 is anybody's here");
+    }
+    let state = tempfile::tempdir().unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, message) = as_nobody(state.path(), "127.0.0.1:81");
+    assert!(code != 0 && message.contains("ports below 1024 are the system's"), "{code}: {message}");
+}
+
+#[test]
 fn a_read_only_state_folder_is_tried_again() {
     let state = tempfile::tempdir().unwrap();
     fs::set_permissions(state.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    let listen = format!("127.0.0.1:{}", free_port());
-    // Root may write anywhere: the daemon runs as nobody, from a copy that nobody may read.
+    let (code, message) = as_nobody(state.path(), &format!("127.0.0.1:{}", free_port()));
+    assert_eq!(code, TRY_AGAIN, "{message}");
+    assert!(message.contains(&*state.path().to_string_lossy()), "{message}");
+}
+
+/// Root may write and listen anywhere: the daemon runs as nobody, from a copy that nobody may read. Code and message.
+fn as_nobody(state: &Path, listen: &str) -> (i32, String) {
     let copy = tempfile::tempdir().unwrap();
     fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = copy.path().join("eyeshine");
@@ -185,10 +216,9 @@ fn a_read_only_state_folder_is_tried_again() {
     if is_root {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env"]);
     }
-    command.args(["HOME=/tmp", "GST_REGISTRY=/dev/null"]).arg(&binary).arg("--state-dir").arg(state.path());
-    let (code, _, message) = output(command.current_dir("/").args(["run", "--listen", &listen]));
-    assert_eq!(code, TRY_AGAIN, "{message}");
-    assert!(message.contains(&*state.path().to_string_lossy()), "{message}");
+    command.args(["HOME=/tmp", "GST_REGISTRY=/dev/null"]).arg(&binary).arg("--state-dir").arg(state);
+    let (code, _, message) = output(command.current_dir("/").args(["run", "--listen", listen]));
+    (code, message)
 }
 
 #[test]

@@ -123,6 +123,10 @@ fn labelled_pictures_become_a_head_that_a_running_daemon_takes_and_gives_back() 
     let mut daemon = Daemon::start_in_folder(&site.state(), "run", &["--config", text(&config)]);
     assert!(serves(&daemon, "0"));
 
+    let unheard = site.path("protects.toml");
+    fs::write(&unheard, "[teach]\nprotected = [\"fox\", \"wolverine\"]\n").unwrap();
+    let said = site.done(&["--config", text(&unheard), "train", "--dry-run"]);
+    assert!(said.contains("no label says \"wolverine\" so far") && !said.contains("no label says \"fox\""), "{said}");
     let dry = site.json(&["train", "--dry-run", "--json"]);
     assert_eq!((&dry["verdict"]["decision"], &dry["serving"]), (&"promoted".into(), &0.into()), "{dry}");
     assert!(!site.state().join("heads/species/1").exists(), "a dry run keeps nothing");
@@ -138,6 +142,12 @@ fn labelled_pictures_become_a_head_that_a_running_daemon_takes_and_gives_back() 
     assert!(balanced > 0.9 && scores["majority"]["accuracy"] == 0.25, "{scores}");
     let flattered = site.json(&["eval", text(&taught), "--json"]);
     assert_eq!(flattered["fitted_rows"], 72);
+    let said = site.done(&["eval", text(&taught)]);
+    assert!(
+        said.contains("72 of the rows were taught") && said.contains("of new pictures this says too much"),
+        "{said}"
+    );
+    assert!(!site.done(&["eval", text(&asked)]).contains("too much"));
 
     let listed = site.done(&["heads", "list"]);
     assert!(listed.lines().any(|it| it.trim_start().starts_with("1  serves")), "{listed}");
@@ -180,6 +190,7 @@ fn labelled_pictures_become_a_head_that_a_running_daemon_takes_and_gives_back() 
     let table = fs::read_to_string(&exported).unwrap();
     assert_eq!(table.lines().count(), 73, "{table}");
     assert!(table.starts_with("path,species,camera,captured_at,event\nmedia/2026/05/01/"), "{table}");
+    assert_eq!(site.done(&["label", "export", "-"]), table, "the same on standard output, and nothing else");
     // The table is one that can be imported elsewhere.
     let other = Site::new();
     let root = site.state();

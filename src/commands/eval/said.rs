@@ -45,7 +45,7 @@ impl Other {
 pub(super) fn text(whose: &str, it: &Evaluation) -> String {
     let figure = |it: Option<f64>| it.map_or("–".into(), |it| format!("{it:.3}"));
     let mut text =
-        format!("{whose}: {} pictures, {} events, fitted on {} of the rows\n", it.frames, it.events, it.fitted_rows);
+        format!("{whose}: {} pictures, {} events; {} of the rows were taught\n", it.frames, it.events, it.fitted_rows);
     let _ = writeln!(
         text,
         "by event: accuracy {}, balanced {} (always the commonest class: {}, {}), macro-F1 {}, log-loss {}, calibration error {}",
@@ -67,11 +67,7 @@ pub(super) fn text(whose: &str, it: &Evaluation) -> String {
         );
     }
     if it.fitted_rows > 0 {
-        let _ = writeln!(
-            text,
-            "  the head was taught {} of these rows: of new pictures this says too much",
-            it.fitted_rows
-        );
+        text.push_str("  what it was taught it knows: of new pictures this says too much\n");
     }
     let (accuracy, balanced) = (figure(it.frame.accuracy), figure(it.frame.balanced_accuracy));
     let _ = writeln!(text, "by picture: accuracy {accuracy}, balanced {balanced}");

@@ -1,5 +1,12 @@
 //! Cameras that go, come back, fall silent; and the others, which do not feel it.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::http::{self, Manner};
 use super::rtsp::{H264, MOVING, Options, Server};
 use super::{Site, shown};
@@ -79,4 +86,43 @@ fn only_frames_bring_the_wait_down_again() {
     assert!(trickled.starts_with(&[0.2, 0.4, 0.8, 0.8]), "{trickled:?} in\n{log}");
     let played = waits("playing");
     assert!(played.len() >= 3 && played.iter().all(|it| *it == 0.2), "{played:?} in\n{log}");
+}
+
+/// Of those that are there again at the same moment none is asked for a picture while the one before it only begins.
+#[test]
+fn cameras_that_start_together_are_opened_one_after_the_other() {
+    const N_CAMERAS: u32 = 8;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming().flatten() {
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let (mut camera, mut request) = (BufReader::new(stream), String::new());
+            if camera.read_line(&mut request).is_ok() && tell.send((request, Instant::now())).is_err() {
+                return;
+            }
+            // It never answers, so that nobody tries again.
+            held.push(camera);
+        }
+    });
+    let mut site = Site::new();
+    for i in 0..N_CAMERAS {
+        let patient = "connect_secs = 60.0\nstall_secs = 60.0";
+        site.camera(&format!("camera-{i}"), &format!("http://127.0.0.1:{port}/{i}.mjpg"), patient);
+    }
+    let daemon = site.run();
+    let mut asked: BTreeMap<String, Instant> = BTreeMap::new();
+    while asked.len() < N_CAMERAS as usize {
+        let (request, at) = told.recv_timeout(Duration::from_secs(60)).unwrap();
+        if request.starts_with("GET ") {
+            asked.entry(request).or_insert(at);
+        }
+    }
+    drop(daemon);
+    let (first, last) = (asked.values().min().unwrap(), asked.values().max().unwrap());
+    let took = last.duration_since(*first);
+    // 100 ms from each to the next; the first of them may have come late.
+    assert!(took > Duration::from_millis(400), "all within {took:?}");
 }
