@@ -27,8 +27,8 @@ pub struct Overrides {
     pub state_dir: Option<PathBuf>,
     /// `--output`.
     pub output: Option<OutputFormat>,
-    /// No camera is opened, and nobody is served: passwords and tokens, which the service alone may be able to read, need not be
-    /// there.
+    /// No camera is opened, and nobody is served: passwords, tokens and certificates, which the service alone may be able to
+    /// read, need not be there.
     pub without_secrets: bool,
 }
 

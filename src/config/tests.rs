@@ -133,18 +133,20 @@ fn what_stands_on_the_command_line_is_read_or_it_is_said_how_it_is_written() {
     assert!(super::load::listen("8080").unwrap_err().contains("as 127.0.0.1:8080"));
 }
 
-/// systemd gives passwords and tokens to the service alone.
+/// systemd gives passwords, tokens and certificates to the service alone.
 #[test]
-fn whoever_opens_no_camera_needs_no_password() {
+fn whoever_opens_no_camera_and_serves_nobody_needs_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
     let text = "[[camera]]\nname = \"feeder\"\nuri = \"rtsp://10.0.0.1/\"\nusername = \"a\"\npassword_file = \"feeder\"\n\n\
+                [web]\ntls_certificate = \"cert\"\ntls_key = \"key\"\n\n\
                 [[web.person]]\nname = \"ann\"\nrole = \"label\"\ntoken_file = \"ann\"\n";
     std::fs::write(&path, text).unwrap();
     let load =
         |without_secrets: bool| load_in(Some(&path), Overrides { without_secrets, ..Overrides::default() }, &nowhere());
     let said = load(false).unwrap_err().to_string();
-    assert!(said.contains("systemd gives a name alone to the service only") && said.contains("token_file"), "{said}");
+    assert!(said.contains("systemd gives a name alone to the service only"), "{said}");
+    assert!(said.contains("token_file") && said.contains("web.tls_certificate"), "{said}");
     assert_eq!(load(true).unwrap().cameras.len(), 1);
 }
 

@@ -88,7 +88,7 @@ fn only_frames_bring_the_wait_down_again() {
     assert!(played.len() >= 3 && played.iter().all(|it| *it == 0.2), "{played:?} in\n{log}");
 }
 
-/// Of those that are there again at the same moment none is asked for a picture while the one before it only begins.
+/// All are there at the same moment, and answer nobody.
 #[test]
 fn cameras_that_start_together_are_opened_one_after_the_other() {
     const N_CAMERAS: u32 = 8;
@@ -103,7 +103,7 @@ fn cameras_that_start_together_are_opened_one_after_the_other() {
             if camera.read_line(&mut request).is_ok() && tell.send((request, Instant::now())).is_err() {
                 return;
             }
-            // It never answers, so that nobody tries again.
+            // Nothing is answered, so that none is tried again.
             held.push(camera);
         }
     });
