@@ -60,7 +60,7 @@ pub(crate) fn curve(
         let mut events: Vec<usize> = (0..site.len()).collect();
         events.shuffle(&mut ChaCha8Rng::seed_from_u64(draw));
         let (askable, scored) = events.split_at(site.len() * 2 / 3);
-        let of_all = site.teach(askable).map_or(0.0, |it| balanced(&site, &it, askable, scored));
+        let of_all = site.teach(askable, askable).map_or(0.0, |it| balanced(&site, &it, askable, scored));
         full.push(of_all);
         for &(way, asked) in &ways {
             let points = season(&site, askable, scored, per_day, asked, draw);
@@ -152,7 +152,7 @@ fn season(site: &Site, askable: &[usize], scored: &[usize], per_day: usize, way:
         let asked = points.last().map_or(0, |it: &(usize, f64)| it.0) + chosen.len();
         again.extend(chosen.iter().filter(|it| answered.contains(*it)));
         answered.extend(chosen.into_iter().filter(|it| !answered.contains(it)).collect::<Vec<_>>());
-        served = site.teach(&answered);
+        served = site.teach(&answered, askable);
         points.push((asked, served.as_ref().map_or(0.0, |it| balanced(site, it, askable, scored))));
     }
     points

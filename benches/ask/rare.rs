@@ -79,7 +79,8 @@ fn found(site: &Site, species: usize, draw: u64, shares: &Shares, gallery: bool)
     rest.shuffle(&mut dice);
     let (mut found, mut season, mut asked) = (BTreeSet::new(), Found::default(), 0);
     for sitting in 0..QUESTIONS / SITTING {
-        let served = site.teach(&answered);
+        let came: Vec<usize> = answered.iter().chain(&rest).copied().collect();
+        let served = site.teach(&answered, &came);
         let pool = site.pool(served.as_ref(), &rest, &answered);
         for it in plan(&pool, SITTING, shares, 1_000 * draw + sitting as u64) {
             let About::Event(id) = it.about else { continue };

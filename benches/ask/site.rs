@@ -81,11 +81,15 @@ impl Site {
         self.all.events[event].class
     }
 
-    /// A head of some events; none where they show only one class.
-    pub(crate) fn teach(&self, events: &[usize]) -> Option<Served> {
+    /// A head of some events of all that came by; none where they show only one class.
+    pub(crate) fn teach(&self, events: &[usize], all: &[usize]) -> Option<Served> {
         let mut keep = vec![false; self.len()];
         events.iter().for_each(|it| keep[*it] = true);
-        Served::of(self.all.only(|it| keep[it]))
+        let mut taught = self.all.only(|it| keep[it]);
+        let frames = all.iter().map(|it| &self.all.events[*it].frames);
+        let views: Vec<TaughtView> = frames.map(|it| it[it.len() / 2].views[0].clone()).collect();
+        taught.stand_for(&views);
+        Served::of(taught)
     }
 
     /// What a head says of an event.
@@ -199,6 +203,7 @@ fn taught(bursts: Vec<(String, Vec<Named>)>) -> Taught {
             id,
             class,
             camera: String::new(),
+            stands_for: 1.0,
             frames: frames.into_iter().map(frame).collect(),
         }
     };

@@ -121,6 +121,7 @@ fn taught(p: &Pictures, lessons: &[usize]) -> Taught {
         class: p.class[i],
         group: i.to_string(),
         camera: String::new(),
+        stands_for: 1.0,
         frames: vec![TaughtFrame {
             class: p.class[i],
             views: vec![TaughtView {

@@ -21,6 +21,7 @@ use crate::infer::together::Together;
 use crate::observe::store::{Featurizers, Labelling, PastView, Reader};
 use crate::teach::generations::Generations;
 use crate::teach::held_out::held_out;
+use crate::teach::stands_for::SITE_EVENTS;
 use crate::teach::taught::Taught;
 
 /// Events that are not blank: the latest, at most.
@@ -188,7 +189,10 @@ impl Asked<'_> {
 
     fn lessons(&self, usual: &Space, classes: &[String]) -> Result<Vec<Lesson>, FillError> {
         let task = self.generations.task();
-        let taught = self.store.taught_lately(task, self.featurizers, LESSONS)?;
+        let mut taught = self.store.taught_lately(task, self.featurizers, LESSONS)?;
+        // As the head that serves was taught: its answers out of fold are to be those of its like.
+        taught.classifier = self.classifier.cloned();
+        taught.stand_for(&self.store.of_site(self.featurizers.0, SITE_EVENTS)?);
         let answers = self.out_of_fold(&taught);
         let place: HashMap<&str, usize> = taught.classes.iter().enumerate().map(|(i, it)| (&*it.name, i)).collect();
         let mut lessons = Vec::new();

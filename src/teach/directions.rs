@@ -101,7 +101,7 @@ fn product(x: MatRef<'_, f32>) -> Mat<f64> {
 }
 
 /// `[N_KINDS][dimension]`: each kind's own mean as far as events speak for it, else that of all; `values` are those of a lesson.
-fn means<'a>(dimension: usize, lessons: &'a [Lesson<'_>], values: impl Fn(usize) -> &'a [f32]) -> Vec<f32> {
+pub(super) fn means<'a>(dimension: usize, lessons: &'a [Lesson<'_>], values: impl Fn(usize) -> &'a [f32]) -> Vec<f32> {
     let mut sums = vec![vec![0.0f64; dimension]; N_KINDS];
     let mut totals = [0.0f64; N_KINDS];
     for (i, Lesson { kind, weight, .. }) in lessons.iter().enumerate() {

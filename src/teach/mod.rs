@@ -15,6 +15,7 @@ mod directions;
 pub mod folds;
 pub mod logistic;
 pub mod side_by_side;
+pub mod stands_for;
 pub mod whitened;
 
 pub mod both;

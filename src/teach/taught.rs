@@ -40,6 +40,8 @@ pub struct TaughtEvent {
     pub group: String,
     /// The camera's name; may be empty.
     pub camera: String,
+    /// Events of the site that it [stands for](Taught::stand_for), 1 where nobody counted.
+    pub stands_for: f64,
     /// Its frames that have a label and a vector.
     pub frames: Vec<TaughtFrame>,
 }
@@ -96,10 +98,11 @@ impl Taught {
         Taught { dimension: self.dimension, classes, events, classifier: self.classifier.clone() }
     }
 
-    /// Every vector that is another, in order. An event weighs 1 for each class that it shows, however many frames show it;
-    /// and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
+    /// Every vector that is another, in order. An event weighs what it [stands for](super::stands_for), 1 on average, for each
+    /// class that it shows, however many frames show it; and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
     pub(super) fn lessons(&self) -> Vec<Lesson<'_>> {
         let mut lessons: Vec<Lesson<'_>> = Vec::new();
+        let weights = self.event_weights();
         for (event, it) in self.events.iter().enumerate() {
             let mut places: HashMap<(usize, usize, Bits<'_>), usize> = HashMap::new();
             let mut n_of_class: BTreeMap<usize, usize> = BTreeMap::new();
@@ -118,7 +121,7 @@ impl Taught {
             }
             // A quotient of whole numbers: ten of fifty is, to the bit, one of five.
             for (lesson, times) in lessons[from..].iter_mut().zip(times) {
-                lesson.weight = times as f64 / n_of_class[&lesson.class] as f64;
+                lesson.weight = weights[event] * (times as f64 / n_of_class[&lesson.class] as f64);
             }
         }
         if let Some(it) = self.last_layer() {
@@ -189,7 +192,7 @@ fn projected(
 }
 
 /// Says of each lesson what the network itself makes of it.
-fn impress(lessons: &mut [Lesson<'_>], classifier: &Classifier) {
+pub(super) fn impress(lessons: &mut [Lesson<'_>], classifier: &Classifier) {
     let (n, dimension) = (classifier.n_classes(), classifier.dimension());
     let weights = MatRef::from_row_major_slice(classifier.weights(), n, dimension);
     let blocks: Vec<&[Lesson<'_>]> = lessons.chunks(BLOCK).collect();
@@ -219,7 +222,7 @@ pub(super) struct Lesson<'a> {
     pub(super) features: &'a [f32],
     /// What the network itself makes of them, `[classes]`; empty where its last layer is not known.
     pub(super) impression: Vec<f32>,
-    /// Of its event's 1 for that class.
+    /// Of what its event weighs for that class.
     pub(super) weight: f64,
 }
 

@@ -24,12 +24,13 @@ use super::generations::{
 use super::judge::{Decision, Verdict};
 use super::learning::Learning;
 use super::recipe::loss;
+use super::stands_for::SITE_EVENTS;
 use super::taught::Taught;
 use super::trial::relapse;
 use super::waiting::Seen;
 
 /// The recipes that this program knows, and how it chooses: another of these makes another head of the same labels.
-const METHOD: &str = "eyeshine head 4";
+const METHOD: &str = "eyeshine head 5";
 
 /// A training came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +141,7 @@ fn train_on(
     for class in &mut taught.classes {
         class.scientific_name = contracts.taxonomy.scientific_name(&class.name);
     }
+    taught.stand_for(&store.of_site(&featurizer, SITE_EVENTS)?);
     let labels_sha256 = hash(&taught, &featurizer, second.as_deref());
     let other = if keep == Keep::Aside { generations.best_of(&featurizer)? } else { generations.current()? };
     let (mut serving, mut rolled_back) = (other, None);
@@ -282,7 +284,8 @@ fn second_part(it: &FittedBoth, featurizer: String) -> SecondPart {
     SecondPart { featurizer, recipe, share, sharpness, unknown, unknown_auroc: auroc }
 }
 
-/// Of all that makes a head what it is.
+/// Of all that makes a head what it is, but for what its events [stand for](super::stands_for): that moves with each that comes by,
+/// and is no reason to train anew.
 fn hash(taught: &Taught, featurizer: &str, second: Option<&str>) -> String {
     let mut hash = Sha256::new();
     let mut word = |it: &[u8]| {

@@ -43,7 +43,14 @@ impl Site {
             let features = self.features[i].clone();
             let view = TaughtView { modality: Modality::Colour, view: View::Whole, features, second: None };
             let frames = vec![TaughtFrame { class, views: vec![view] }];
-            TaughtEvent { id: i.to_string(), class, group: i.to_string(), camera: String::new(), frames }
+            TaughtEvent {
+                id: i.to_string(),
+                class,
+                group: i.to_string(),
+                camera: String::new(),
+                stands_for: 1.0,
+                frames,
+            }
         };
         let name = |it: &usize| Class { name: name(*it).as_str().into(), scientific_name: "".into() };
         Taught {

@@ -117,6 +117,7 @@ fn taught(db: &Connection, task: &str, featurizers: (&str, Option<&str>), most: 
             class: commonest(frames.iter().map(|it| it.class), taught.blank()),
             group: group(row),
             camera: row.camera.clone(),
+            stands_for: 1.0,
             frames,
         });
     }

@@ -35,7 +35,7 @@ impl Reader {
             rows.map(|row| {
                 let (id, camera, start) = row?;
                 let frames = vec![TaughtFrame { class: 0, views: views(db, id, (featurizer, second))? }];
-                Ok((start, TaughtEvent { id: id.to_string(), class: 0, group: id.to_string(), camera, frames }))
+                Ok((start, TaughtEvent { id: id.to_string(), class: 0, group: id.to_string(), camera, stands_for: 1.0, frames }))
             })
             .collect()
         })

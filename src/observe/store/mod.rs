@@ -32,6 +32,7 @@ mod read;
 mod recorded;
 mod save;
 mod schema;
+mod site;
 mod tally;
 mod tidy;
 mod waiting;

@@ -39,7 +39,14 @@ fn world() -> Taught {
             let frames = (0..2).map(|_| frame(around(&here, 0.2))).collect();
             let camera = ["gate", "pond", "wood"][(nth + class) % 3].to_owned();
             let group = format!("{camera} {}", nth / 4);
-            events.push(TaughtEvent { id: format!("{}-{nth}", NAMES[class]), class, group, camera, frames });
+            events.push(TaughtEvent {
+                id: format!("{}-{nth}", NAMES[class]),
+                class,
+                group,
+                camera,
+                stands_for: 1.0,
+                frames,
+            });
         }
     }
     let class = |name: &str| Class { name: name.into(), scientific_name: "".into() };

@@ -47,7 +47,14 @@ impl World {
             }
         };
         let id = format!("{}-{nth}", NAMES[class]);
-        TaughtEvent { group: id.clone(), id, class, camera: "gate".into(), frames: (0..4).map(|_| frame()).collect() }
+        TaughtEvent {
+            group: id.clone(),
+            id,
+            class,
+            camera: "gate".into(),
+            stands_for: 1.0,
+            frames: (0..4).map(|_| frame()).collect(),
+        }
     }
 
     /// Makes one live where another does, but for this share of the way.

@@ -149,7 +149,7 @@ pub fn taught(events: Vec<Event>, n_sights: usize) -> Vec<Taught> {
         for (taught, frames) in seen.iter_mut().zip(of_sight) {
             taught.dimension = frames[0].views[0].features.len();
             let (id, group, camera) = (event.name.clone(), event.group.clone(), event.camera.clone());
-            taught.events.push(TaughtEvent { id, class, group, camera, frames });
+            taught.events.push(TaughtEvent { id, class, group, camera, stands_for: 1.0, frames });
         }
     }
     seen

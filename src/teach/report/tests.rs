@@ -38,7 +38,14 @@ fn seen(plots: &[Plot], apart: f32, of_camera: f32, seed: u64) -> Taught {
             TaughtFrame { class, views }
         };
         let frames = (0..2).map(|_| frame()).collect();
-        TaughtEvent { id: nth.to_string(), class, group: nth.to_string(), camera: camera.into(), frames }
+        TaughtEvent {
+            id: nth.to_string(),
+            class,
+            group: nth.to_string(),
+            camera: camera.into(),
+            stands_for: 1.0,
+            frames,
+        }
     };
     let classes = NAMES.iter().map(|it| Class { name: (*it).into(), scientific_name: "".into() }).collect();
     Taught {

@@ -306,3 +306,24 @@ fn prove_that_a_training_killed_at_random_moments_leaves_a_head_that_serves() {
     }
     println!("prove: eyeshine train, killed at {kills} random moments: none harmed the head");
 }
+
+/// What comes by while nobody labels anything bends no head: what events stand for is counted when there is something to teach.
+#[test]
+fn what_events_stand_for_is_counted_of_what_cameras_saw_and_is_no_reason_to_train() {
+    let site = Site::new();
+    site.label(0, 6);
+    assert_eq!(site.train().serving, 1);
+    let first = site.generations().weights(&site.generations().manifest(1).unwrap()).unwrap();
+    let store = Store::open_beside(site.path(), &fixture::config()).unwrap();
+    for nth in 100..160 {
+        let mut update = fixture::update(crate::domain::Change::Ended, "fox", 1);
+        update.keepsakes[0].view = View::Whole;
+        update.keepsakes[0].embedding.features = cloud(1, 100 + nth % 4).into();
+        store.save(&update, &site.featurizer()).unwrap();
+    }
+    assert_eq!(site.train().verdict.decision, Decision::Unchanged, "no label is new");
+    // The same labels, taught anew.
+    let again = refit(&store, &site.generations(), &site.config, &site.contracts, "a test", "it must").unwrap();
+    let second = site.generations().weights(&again.manifest.unwrap()).unwrap();
+    assert_ne!(first.first.means, second.first.means, "foxes near to what is seen weigh more");
+}

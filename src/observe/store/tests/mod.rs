@@ -15,6 +15,7 @@ mod moments;
 mod people;
 mod questions;
 mod refuse;
+mod site;
 
 use std::fs;
 use std::path::{Path, PathBuf};
