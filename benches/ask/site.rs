@@ -86,10 +86,15 @@ impl Site {
         let mut keep = vec![false; self.len()];
         events.iter().for_each(|it| keep[*it] = true);
         let mut taught = self.all.only(|it| keep[it]);
-        let frames = all.iter().map(|it| &self.all.events[*it].frames);
-        let views: Vec<TaughtView> = frames.map(|it| it[it.len() / 2].views[0].clone()).collect();
-        taught.stand_for(&views);
+        taught.stand_for(&all.iter().filter_map(|it| self.seen(*it)).collect::<Vec<_>>());
         Served::of(taught)
+    }
+
+    /// A view of an event, from the middle of what is not blank of it; none where all is.
+    fn seen(&self, event: usize) -> Option<TaughtView> {
+        let frames = self.all.events[event].frames.iter();
+        let shown: Vec<&TaughtFrame> = frames.filter(|it| Some(it.class) != self.all.blank()).collect();
+        shown.get(shown.len() / 2).map(|it| it.views[0].clone())
     }
 
     /// What a head says of an event.

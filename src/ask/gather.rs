@@ -190,10 +190,7 @@ impl Asked<'_> {
     fn lessons(&self, usual: &Space, classes: &[String]) -> Result<Vec<Lesson>, FillError> {
         let task = self.generations.task();
         let mut taught = self.store.taught_lately(task, self.featurizers, LESSONS)?;
-        // As the head that serves was taught: its answers out of fold are to be those of its like.
-        taught.classifier = self.classifier.cloned();
-        taught.stand_for(&self.store.of_site(self.featurizers.0, SITE_EVENTS)?);
-        let answers = self.out_of_fold(&taught);
+        let answers = self.out_of_fold(&mut taught)?;
         let place: HashMap<&str, usize> = taught.classes.iter().enumerate().map(|(i, it)| (&*it.name, i)).collect();
         let mut lessons = Vec::new();
         for (nth, event) in taught.events.iter().enumerate() {
@@ -224,12 +221,17 @@ impl Asked<'_> {
     }
 
     /// Where no head can be fitted on the rest nothing looks wrong.
-    fn out_of_fold(&self, taught: &Taught) -> Vec<Option<Together>> {
+    fn out_of_fold(&self, taught: &mut Taught) -> Result<Vec<Option<Together>>, FillError> {
         let number = self.head.generation().number;
-        held_out(taught, self.generations, number, self.featurizers).unwrap_or_else(|error| {
+        if number > 0 {
+            // As a training counts: its answers out of fold are to be those of its like.
+            taught.classifier = self.classifier.cloned();
+            taught.stand_for(&self.store.of_site(self.featurizers.0, SITE_EVENTS)?);
+        }
+        Ok(held_out(taught, self.generations, number, self.featurizers).unwrap_or_else(|error| {
             tracing::debug!(task = self.generations.task(), %error, "no answer is looked at again");
             Vec::new()
-        })
+        }))
     }
 
     fn day(&self, from: Timestamp, to: Timestamp) -> Result<(Day, f64), FillError> {

@@ -39,7 +39,7 @@ pub enum Exit {
     Usage = 64,
     /// What may pass: a port in use, a locked or unwritable store.
     TryAgain = 75,
-    /// What only a person can mend: config or model.
+    /// What only a person can mend: config or model, an address that is the system's.
     Config = 78,
 }
 
@@ -50,8 +50,13 @@ impl Exit {
             if let Some(store) = cause.downcast_ref::<StoreError>() {
                 return if store.exit_code() == Exit::Config as u8 { Exit::Config } else { Exit::TryAgain };
             }
-            if cause.is::<WebError>() {
-                return Exit::TryAgain;
+            match cause.downcast_ref() {
+                // The system's ports stay the system's.
+                Some(WebError::Bind(_, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Exit::Config;
+                }
+                Some(_) => return Exit::TryAgain,
+                None => {}
             }
             if cause.is::<ConfigErrors>() || cause.is::<ModelsError>() || cause.is::<FeaturizerError>() {
                 return Exit::Config;

@@ -116,7 +116,8 @@ pub struct Design<'a> {
 impl Design<'_> {
     /// Of weighted samples.
     pub fn new(samples: &Samples) -> Design<'_> {
-        let weights = samples.class_weights();
+        let (weight, mut weights) = (samples.even_weights(), vec![0.0; samples.n_classes]);
+        samples.class.iter().zip(&weight).for_each(|(&class, it)| weights[class] += it);
         let total: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         let k = samples.x.ncols();
         let x = Mat::from_fn(samples.x.nrows(), k + 1, |i, j| if j < k { samples.x[(i, j)] as f32 } else { 1.0 });
@@ -125,7 +126,7 @@ impl Design<'_> {
             squares: Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] * x[(i, j)]),
             x,
             ln_share: weights.iter().map(|it| (it / total).ln() as f32).collect(),
-            weight: samples.weight.iter().map(|it| (it / total) as f32).collect(),
+            weight: weight.iter().map(|it| (it / total) as f32).collect(),
         }
     }
 

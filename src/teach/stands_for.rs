@@ -4,7 +4,7 @@
 //! label, and so is the fox of every night. A head that weighs both alike is bent towards the odd. So it is counted how many of the
 //! site's events lie nearest to each labelled one, and within its class that weighs as the root of it (weights for what
 //! is no fair sample, flattened by a power: Shimodaira 2000). What a class weighs stays as it is, one for each event: a species of
-//! three labels loses nothing to one that is seen daily.
+//! three labels loses nothing to one that is seen daily. What is blank weighs what it did: the site's events are those in which something was.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -23,20 +23,12 @@ const BLOCK: usize = 128;
 
 impl Taught {
     /// Counts for each event how many of the site's lie nearest to it; `site` is a view of each of those, whether labelled or not.
-    /// Where there are none all stay as they are.
+    /// Where there are none all stay as they are. Events that are left out later keep their share: they are not counted anew.
     pub fn stand_for(&mut self, site: &[TaughtView]) {
         let counts = self.nearest_of(site);
         for (event, n) in self.events.iter_mut().zip(counts) {
             event.stands_for = n.max(1) as f64;
         }
-    }
-
-    /// What each event weighs for each class that it shows, 1 on average over the events of a class.
-    pub(super) fn event_weights(&self) -> Vec<f64> {
-        let root = |it: f64| it.max(1.0).sqrt();
-        let (mut sums, n) = (vec![0.0; self.classes.len()], self.n_events());
-        self.events.iter().for_each(|it| sums[it.class] += root(it.stands_for));
-        self.events.iter().map(|it| root(it.stands_for) * n[it.class] as f64 / sums[it.class]).collect()
     }
 
     /// How many of the site's events have each labelled one nearest.
@@ -70,8 +62,10 @@ impl Taught {
             taught.col_mut(it.event).iter_mut().zip(at(it)).for_each(|(sum, x)| *sum += weight * x);
         }
         for it in taught.col_iter_mut() {
-            let length = it.norm_l2().max(f32::MIN_POSITIVE);
-            it.iter_mut().for_each(|x| *x /= length);
+            // What holds no number is near to nothing.
+            let length = it.norm_l2();
+            let scale = if length.is_normal() { 1.0 / length } else { 0.0 };
+            it.iter_mut().for_each(|x| *x = if scale > 0.0 { scale * *x } else { 0.0 });
         }
         let blocks: Vec<&[Lesson<'_>]> = site.chunks(BLOCK).collect();
         let nearest = side_by_side(blocks.len(), |i| {

@@ -1,6 +1,6 @@
 //! What people have said, as a fit sees it: events, their frames, and the vectors of these.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ impl Taught {
     /// class that it shows, however many frames show it; and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
     pub(super) fn lessons(&self) -> Vec<Lesson<'_>> {
         let mut lessons: Vec<Lesson<'_>> = Vec::new();
-        let weights = self.event_weights();
+        let blank = self.blank();
         for (event, it) in self.events.iter().enumerate() {
             let mut places: HashMap<(usize, usize, Bits<'_>), usize> = HashMap::new();
             let mut n_of_class: BTreeMap<usize, usize> = BTreeMap::new();
@@ -119,11 +119,17 @@ impl Taught {
                 });
                 times[place] += 1;
             }
+            let stands_for = it.stands_for.max(1.0).sqrt();
             // A quotient of whole numbers: ten of fifty is, to the bit, one of five.
             for (lesson, times) in lessons[from..].iter_mut().zip(times) {
-                lesson.weight = weights[event] * (times as f64 / n_of_class[&lesson.class] as f64);
+                lesson.weight = times as f64 / n_of_class[&lesson.class] as f64;
+                if Some(lesson.class) != blank {
+                    lesson.weight *= stands_for;
+                }
             }
         }
+        let scales = evened(self.classes.len(), lessons.iter().map(|it| (it.class, it.event, it.weight)));
+        lessons.iter_mut().for_each(|it| it.weight *= scales[it.class]);
         if let Some(it) = self.last_layer() {
             impress(&mut lessons, it);
         }
@@ -287,4 +293,23 @@ impl Samples {
         self.class.iter().zip(&self.weight).for_each(|(&class, weight)| weights[class] += weight);
         weights
     }
+
+    /// Their weights made such that each class has one for each event of it among them: where some were left out, those that stand
+    /// for much may be among these.
+    pub fn even_weights(&self) -> Vec<f64> {
+        let of = |i: usize| (self.class[i], self.event[i], self.weight[i]);
+        let scales = evened(self.n_classes, (0..self.class.len()).map(of));
+        self.class.iter().zip(&self.weight).map(|(&class, weight)| scales[class] * weight).collect()
+    }
+}
+
+/// What weights are multiplied with, by class, so that each class has one for each of its events; of a class, an event and a weight.
+fn evened(n_classes: usize, weights: impl Iterator<Item = (usize, usize, f64)>) -> Vec<f64> {
+    let (mut sums, mut events) = (vec![0.0; n_classes], vec![0usize; n_classes]);
+    let mut known: HashSet<(usize, usize)> = HashSet::new();
+    for (class, event, weight) in weights {
+        sums[class] += weight;
+        events[class] += usize::from(known.insert((class, event)));
+    }
+    sums.iter().zip(events).map(|(sum, n)| if n > 0 { n as f64 / sum } else { 1.0 }).collect()
 }

@@ -28,7 +28,8 @@ pub struct Scatter {
     trace: Option<f64>,
 }
 
-/// Sums over samples. Those of a part can be taken off again: what is left are the others', without a look at them.
+/// Sums over samples. Those of a part can be taken off again: what is left are the others', without a look at them. Then a class may
+/// weigh more or less than its events in the covariance, which is the whole of what that changes: means are of one class each.
 #[derive(Debug, Clone)]
 pub struct Moments {
     /// Samples of each class.

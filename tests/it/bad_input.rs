@@ -193,7 +193,8 @@ fn a_port_of_the_systems_is_refused_with_the_reason() {
     let state = tempfile::tempdir().unwrap();
     fs::set_permissions(state.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let (code, message) = as_nobody(state.path(), "127.0.0.1:81");
-    assert!(code != 0 && message.contains("ports below 1024 are the system's"), "{code}: {message}");
+    assert_eq!(code, CONFIG, "{message}");
+    assert!(message.contains("ports below 1024 are the system's"), "{message}");
 }
 
 #[test]

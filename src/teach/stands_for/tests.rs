@@ -11,6 +11,7 @@ use super::*;
 use crate::domain::{Class, Modality, View};
 use crate::infer::classifier::Classifier;
 use crate::infer::together::Together;
+use crate::teach::directions::space;
 use crate::teach::fit::by_recipe;
 use crate::teach::taught::{TaughtEvent, TaughtFrame};
 
@@ -45,6 +46,10 @@ fn near(direction: usize, far: f32, dice: &mut ChaCha8Rng) -> Vec<f32> {
     (0..DIMENSION).map(|i| f32::from(u8::from(i == direction)) + dice.random_range(-far..far)).collect()
 }
 
+fn close(found: &[f64], right: &[f64]) {
+    assert!(found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}, not {right:?}");
+}
+
 #[test]
 fn each_event_stands_for_those_nearest_to_it_and_classes_weigh_what_they_did() {
     let mut dice = ChaCha8Rng::seed_from_u64(1);
@@ -54,7 +59,8 @@ fn each_event_stands_for_those_nearest_to_it_and_classes_weigh_what_they_did() {
     let mut all = of(0, &[0, 1, 2]);
     all.extend(of(1, &[3, 4]));
     let mut it = taught(all);
-    assert_eq!(it.event_weights(), [1.0; 5], "nobody counted");
+    let weights = |it: &Taught| it.lessons().iter().map(|it| it.weight).collect::<Vec<f64>>();
+    assert_eq!(weights(&it), [1.0; 5], "nobody counted");
     // Sixteen of one kind, four of two others, one of the next; of the last the site has seen none.
     let site: Vec<TaughtView> = [(0, 16), (1, 4), (2, 4), (3, 1)]
         .into_iter()
@@ -64,16 +70,44 @@ fn each_event_stands_for_those_nearest_to_it_and_classes_weigh_what_they_did() {
     it.stand_for(&site);
     let counts = |it: &Taught| it.events.iter().map(|it| it.stands_for).collect::<Vec<f64>>();
     assert_eq!(counts(&it), [16.0, 4.0, 4.0, 1.0, 1.0]);
-    assert_eq!(it.event_weights(), [1.5, 0.75, 0.75, 1.0, 1.0], "the root of it, and 1 on average in a class");
-    let lessons: Vec<f64> = it.lessons().iter().map(|it| it.weight).collect();
-    assert_eq!(lessons, it.event_weights());
+    assert_eq!(weights(&it), [1.5, 0.75, 0.75, 1.0, 1.0], "the root of it, and 1 on average in a class");
     // Once more changes nothing; nor does a site of which nothing is known, or of which vectors are broken or of another length.
     it.stand_for(&site);
     it.stand_for(&[]);
     it.stand_for(&[view(vec![f32::NAN; DIMENSION]), view(vec![1.0])]);
     assert_eq!(counts(&it), [16.0, 4.0, 4.0, 1.0, 1.0]);
-    // Fewer events weigh 1 on average, too.
-    assert_eq!(it.only(|nth| nth < 2 || nth == 3).event_weights()[..2], [4.0 / 3.0, 2.0 / 3.0]);
+    // Fewer events weigh 1 on average, too: taught alone, and as a fold's.
+    close(&weights(&it.only(|nth| nth < 2 || nth == 3)), &[4.0 / 3.0, 2.0 / 3.0, 1.0]);
+    let samples = it.samples(&space(&it, &it.lessons(), 1.0).unwrap());
+    close(&samples.even_weights(), &[1.5, 0.75, 0.75, 1.0, 1.0]);
+    close(&samples.only(|nth| nth > 0).even_weights(), &[1.0; 4]);
+}
+
+#[test]
+fn what_is_blank_weighs_what_it_did_in_events_of_something_too() {
+    let mut dice = ChaCha8Rng::seed_from_u64(4);
+    let mut it = taught((0..4).map(|nth| (usize::from(nth > 0), near(nth, 0.05, &mut dice))).collect());
+    it.classes[0].name = "blank".into();
+    // The second event begins with nothing in it.
+    let empty = TaughtFrame { class: 0, views: vec![view(near(0, 0.05, &mut dice))] };
+    it.events[1].frames.insert(0, empty);
+    let mut site = vec![view(near(1, 0.05, &mut dice)); 9];
+    site.extend([2, 3].map(|direction| view(near(direction, 0.05, &mut dice))));
+    it.stand_for(&site);
+    assert_eq!(it.events[1].stands_for, 9.0);
+    let lessons = it.lessons();
+    assert_eq!(lessons.iter().map(|it| it.class).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
+    close(&lessons.iter().map(|it| it.weight).collect::<Vec<_>>(), &[1.0, 1.0, 1.8, 0.6, 0.6]);
+}
+
+#[test]
+fn what_holds_no_number_stands_for_nothing() {
+    let mut dice = ChaCha8Rng::seed_from_u64(5);
+    let mut it =
+        taught(vec![(0, vec![f32::NAN; DIMENSION]), (0, near(0, 0.05, &mut dice)), (1, near(1, 0.05, &mut dice))]);
+    let site: Vec<TaughtView> = [0, 0, 0, 1, 1].map(|direction| view(near(direction, 0.05, &mut dice))).into();
+    it.stand_for(&site);
+    assert_eq!(it.events.iter().map(|it| it.stands_for).collect::<Vec<_>>(), [1.0, 3.0, 2.0]);
 }
 
 #[test]
