@@ -227,6 +227,8 @@ impl Asked<'_> {
             // As a training counts: its answers out of fold are to be those of its like.
             taught.classifier = self.classifier.cloned();
             taught.stand_for(&self.store.of_site(self.featurizers.0, SITE_EVENTS)?);
+            // Heads that are asked bring theirs, those that have one.
+            taught.classifier = None;
         }
         Ok(held_out(taught, self.generations, number, self.featurizers).unwrap_or_else(|error| {
             tracing::debug!(task = self.generations.task(), %error, "no answer is looked at again");

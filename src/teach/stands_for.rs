@@ -20,6 +20,8 @@ use super::taught::{Lesson, Taught, TaughtView, impress};
 pub const SITE_EVENTS: usize = 1_000;
 /// Of the site's events, those compared with all labelled ones at a time.
 const BLOCK: usize = 128;
+/// Of what is labelled, vectors of which there are impressions at a time: those of all would be the largest thing in memory.
+const AT_A_TIME: usize = 1_024;
 
 impl Taught {
     /// Counts for each event how many of the site's lie nearest to it; `site` is a view of each of those, whether labelled or not.
@@ -41,7 +43,6 @@ impl Taught {
         if let Some(it) = self.last_layer() {
             impress(&mut site, it);
         }
-        let lessons = self.lessons();
         let n_seen = self.last_layer().map_or(0, |it| it.n_classes());
         let usual = means(self.dimension, &site, |it| site[it].features);
         let usually_seen = means(n_seen, &site, |it| &*site[it].impression);
@@ -57,9 +58,17 @@ impl Taught {
         };
         let length = self.dimension + n_seen;
         let mut taught = Mat::<f32>::zeros(length, self.events.len());
-        for it in lessons.iter().filter(|it| it.class == self.events[it.event].class) {
-            let weight = it.weight as f32;
-            taught.col_mut(it.event).iter_mut().zip(at(it)).for_each(|(sum, x)| *sum += weight * x);
+        let mut lessons = self.plain_lessons();
+        lessons.retain(|it| it.class == self.events[it.event].class);
+        for block in lessons.chunks_mut(AT_A_TIME) {
+            if let Some(it) = self.last_layer() {
+                impress(block, it);
+            }
+            for it in block {
+                let weight = it.weight as f32;
+                taught.col_mut(it.event).iter_mut().zip(at(it)).for_each(|(sum, x)| *sum += weight * x);
+                it.impression = Vec::new();
+            }
         }
         for it in taught.col_iter_mut() {
             // What holds no number is near to nothing.

@@ -101,6 +101,15 @@ impl Taught {
     /// Every vector that is another, in order. An event weighs what it [stands for](super::stands_for), 1 on average, for each
     /// class that it shows, however many frames show it; and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
     pub(super) fn lessons(&self) -> Vec<Lesson<'_>> {
+        let mut lessons = self.plain_lessons();
+        if let Some(it) = self.last_layer() {
+            impress(&mut lessons, it);
+        }
+        lessons
+    }
+
+    /// The same without impressions, which take far more room than all else of them.
+    pub(super) fn plain_lessons(&self) -> Vec<Lesson<'_>> {
         let mut lessons: Vec<Lesson<'_>> = Vec::new();
         let blank = self.blank();
         for (event, it) in self.events.iter().enumerate() {
@@ -130,9 +139,6 @@ impl Taught {
         }
         let scales = evened(self.classes.len(), lessons.iter().map(|it| (it.class, it.event, it.weight)));
         lessons.iter_mut().for_each(|it| it.weight *= scales[it.class]);
-        if let Some(it) = self.last_layer() {
-            impress(&mut lessons, it);
-        }
         lessons
     }
 
