@@ -1,4 +1,5 @@
-//! How long a head takes, whole (what its events stand for, space, recipes by cross-validation over groups, species left out in turn, the head): as
+//! How long a head takes, whole (what its events stand for, space, recipes by cross-validation over groups, species left out
+//! in turn, the head): as
 //! a ratio to ridge regression in closed form on the same vectors, once, with nothing chosen, and in seconds. The vectors are
 //! made up, and what the network makes of them is computed by its real last layer.
 //!

@@ -4,7 +4,8 @@
 //! label, and so is the fox of every night. A head that weighs both alike is bent towards the odd. So it is counted how many of the
 //! site's events lie nearest to each labelled one, and within its class that weighs as the root of it (weights for what
 //! is no fair sample, flattened by a power: Shimodaira 2000). What a class weighs stays as it is, one for each event: a species of
-//! three labels loses nothing to one that is seen daily. What is blank weighs what it did: the site's events are those in which something was.
+//! three labels loses nothing to one that is seen daily. What is blank weighs what it did: the site's events are those in which
+//! something was.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};

@@ -99,7 +99,8 @@ impl Taught {
     }
 
     /// Every vector that is another, in order. An event weighs what it [stands for](super::stands_for), 1 on average, for each
-    /// class that it shows, however many frames show it; and the same vector ten times is one of ten times the weight, so that ten times the same frames give the same head.
+    /// class that it shows, however many frames show it; and the same vector ten times is one of ten times the weight, so that ten
+    /// times the same frames give the same head.
     pub(super) fn lessons(&self) -> Vec<Lesson<'_>> {
         let mut lessons = self.plain_lessons();
         if let Some(it) = self.last_layer() {

@@ -22,20 +22,20 @@ impl Reader {
     pub fn of_site(&self, featurizer: &str, most: usize) -> Result<Vec<TaughtView>, StoreError> {
         self.read(|db| {
             let last: i64 = db.query_row("SELECT coalesce(max(id), 0) FROM observations", [], |row| row.get(0))?;
-            let draws = words::count((TRIES * most) as u64);
+            let tries = TRIES * most;
             let mut views: Vec<TaughtView> = Vec::new();
             let mut take = |it: Uuid| -> rusqlite::Result<bool> {
                 views.extend(most_telling(db, it, featurizer)?);
                 Ok(views.len() < most)
             };
-            if last <= draws {
+            if last <= words::count(tries as u64) {
                 for it in all(db)? {
                     if !take(it)? {
                         break;
                     }
                 }
             } else {
-                drawn(db, last, TRIES * most, take)?;
+                drawn(db, last, tries, take)?;
             }
             Ok(views)
         })
@@ -50,8 +50,8 @@ fn all(db: &Connection) -> rusqlite::Result<Vec<Uuid>> {
     Ok(all)
 }
 
-/// Draws of events, none twice, until one is the last to be taken. Each event has one row of what was said of it first as it happened: rows
-/// are numbered as they came, so that all are as likely however many there are.
+/// Draws of events, none twice, until one is the last to be taken. Each event has one row of what was said of it first as it
+/// happened: rows are numbered as they came, so that all are as likely however many there are.
 fn drawn(
     db: &Connection,
     last: i64,

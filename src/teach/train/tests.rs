@@ -307,7 +307,7 @@ fn prove_that_a_training_killed_at_random_moments_leaves_a_head_that_serves() {
     println!("prove: eyeshine train, killed at {kills} random moments: none harmed the head");
 }
 
-/// What comes by while nobody labels anything bends no head: what events stand for is counted when there is something to teach.
+/// What comes by while nobody labels anything changes no head: what events stand for is counted when there is something to teach.
 #[test]
 fn what_events_stand_for_is_counted_of_what_cameras_saw_and_is_no_reason_to_train() {
     let site = Site::new();
