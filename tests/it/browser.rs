@@ -106,6 +106,14 @@ impl Browser {
         self.eval(script).as_str().unwrap_or_default().to_owned()
     }
 
+    /// Waits until the page is whole and shown: what is pressed before that Chromium throws away.
+    fn wait_until_shown(&mut self) {
+        self.wait(
+            "the page to be shown",
+            "document.readyState === 'complete' && performance.getEntriesByType('paint').length > 0",
+        );
+    }
+
     /// Waits until a script in the page says `true`; while a page is left there is none to ask.
     pub(crate) fn wait(&mut self, what: &str, script: &str) {
         let deadline = Instant::now() + PATIENCE;
@@ -134,6 +142,7 @@ impl Browser {
     }
 
     fn press_with(&mut self, key: &str, modifiers: u32) {
+        self.wait_until_shown();
         let (text, code): (&str, u32) = match key {
             "Enter" => ("\r", 13),
             "Tab" => ("", 9),
@@ -156,11 +165,13 @@ impl Browser {
 
     /// Types into what has the focus.
     pub(crate) fn enter(&mut self, text: &str) {
+        self.wait_until_shown();
         self.call("Input.insertText", json!({ "text": text }));
     }
 
     /// Presses with the mouse what a selector finds.
     pub(crate) fn click(&mut self, selector: &str) {
+        self.wait_until_shown();
         let found = format!(
             "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{ block: 'center' }}); \
              const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()",
@@ -175,6 +186,7 @@ impl Browser {
 
     /// Draws with the mouse from one place to another, each in percent of what a selector finds; without a way, it clicks.
     pub(crate) fn draw(&mut self, selector: &str, way: &[[f64; 2]]) {
+        self.wait_until_shown();
         let found = format!(
             "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{ block: 'center' }}); \
              const box = it.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }})()",
