@@ -10,6 +10,7 @@ mod cameras;
 mod classify;
 mod clips;
 mod daemon;
+mod docs;
 mod history;
 mod http;
 mod kills;
