@@ -1,6 +1,7 @@
 # Two commands: `make demo` shows Eyeshine at work, `make test` proves it. Both install and build what they need first.
 #
-#   make demo [FOR=90s] [SEED=7]   simulated cameras, live, on http://127.0.0.1:8080; ends by itself after FOR
+#   make demo [FOR=90s] [SEED=7] [LISTEN=127.0.0.1:8081]
+#                                  simulated cameras, live, on http://127.0.0.1:8080; stops by itself after FOR
 #   make test                      all tests, on real GStreamer, RTSP, ONNX Runtime and SQLite
 #   make setup | build             only install what it takes to build and run | build, too
 #   make setup-tests               only install, and what only tests need (a browser)
@@ -42,7 +43,11 @@ install:
 	install -Dm755 $(EYESHINE) $(DESTDIR)/usr/bin/eyeshine
 	install -d $(DESTDIR)/usr/lib/eyeshine/models $(DESTDIR)/usr/share/doc/eyeshine
 	install -m644 models/*.onnx models/*.safetensors models/*.toml models/*.csv models/imagenet-people.txt models/libonnxruntime.so.* $(DESTDIR)/usr/lib/eyeshine/models/
-	install -m644 README.md config/default.toml config/example.toml $(DESTDIR)/usr/share/doc/eyeshine/
+	install -d $(DESTDIR)/usr/share/doc/eyeshine/docs $(DESTDIR)/usr/share/doc/eyeshine/config $(DESTDIR)/usr/share/doc/eyeshine/models
+	install -m644 README.md ARCHITECTURE.md LICENSE $(DESTDIR)/usr/share/doc/eyeshine/
+	install -m644 docs/* $(DESTDIR)/usr/share/doc/eyeshine/docs/
+	install -m644 config/* $(DESTDIR)/usr/share/doc/eyeshine/config/
+	install -m644 models/README.md $(DESTDIR)/usr/share/doc/eyeshine/models/
 	install -Dm644 systemd/eyeshine.service $(DESTDIR)/usr/lib/systemd/system/eyeshine.service
 	install -Dm644 systemd/eyeshine.sysusers $(DESTDIR)/usr/lib/sysusers.d/eyeshine.conf
 	install -Dm644 systemd/eyeshine.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/eyeshine.conf

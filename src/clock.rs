@@ -33,9 +33,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// For files looked at afterwards: the wall clock stands at the epoch, so that times count from a file's beginning.
+/// For files looked at afterwards: the wall clock stands at the epoch, so that times count from a file's beginning; and no time
+/// goes by, as one that waits for its turn has not fallen silent.
 #[derive(Debug, Default)]
-pub struct FileClock(SystemClock);
+pub struct FileClock;
 
 impl Clock for FileClock {
     fn now(&self) -> Timestamp {
@@ -43,6 +44,6 @@ impl Clock for FileClock {
     }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        Duration::ZERO
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,28 @@ pub fn begin(filter: &str) {
         registry.with(lines.event_format(Journal::new())).init();
     } else {
         registry.with(lines).init();
+    }
+}
+
+/// Lines about what may go wrong with every frame: one a minute, so that the journal keeps what else was said.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    said: Option<Instant>,
+    n_since: u64,
+}
+
+/// Between two such lines.
+const SELDOM: Duration = Duration::from_secs(60);
+
+impl Seldom {
+    /// How many times nothing was said since the last line, where it may be said now.
+    pub fn may_say(&mut self) -> Option<u64> {
+        if self.said.is_some_and(|it| it.elapsed() < SELDOM) {
+            self.n_since += 1;
+            return None;
+        }
+        self.said = Some(Instant::now());
+        Some(std::mem::take(&mut self.n_since))
     }
 }
 

@@ -27,7 +27,7 @@ use eyeshine::logging;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// A configuration; see config/default.toml for every key.
+    /// A configuration; config/default.toml explains every key (installed: /usr/share/doc/eyeshine/config/default.toml).
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of everything that must survive.

@@ -31,8 +31,6 @@ pub struct Asker {
     metrics: Arc<Metrics>,
     /// After questions were chosen, or could not be, they are not chosen again before this.
     pause: Duration,
-    /// What was complained of last.
-    complained: String,
 }
 
 #[derive(Debug)]
@@ -43,6 +41,16 @@ struct Task {
     version: Option<i64>,
     /// The generation whose head the questions were chosen by; none before the first look.
     generation: Option<u32>,
+    /// What was complained of last, until a whole look finds nothing to complain of.
+    complained: String,
+}
+
+/// What a look at a task did.
+enum Looked {
+    /// It only showed what waits: the pause after a filling is not over.
+    Paused,
+    /// All of it.
+    Whole,
 }
 
 impl Asker {
@@ -51,10 +59,16 @@ impl Asker {
         tasks.iter().for_each(|it| metrics.asking.begin(it));
         let tasks = tasks
             .iter()
-            .map(|it| Task { name: it.clone(), not_before: None, version: None, generation: None })
+            .map(|it| Task {
+                name: it.clone(),
+                not_before: None,
+                version: None,
+                generation: None,
+                complained: String::new(),
+            })
             .collect();
         let pause = filler.pause();
-        Asker { filler, tasks, clock, metrics, pause, complained: String::new() }
+        Asker { filler, tasks, clock, metrics, pause }
     }
 
     /// Goes on, on a thread of its own, until the other end of `running` is gone.
@@ -73,20 +87,22 @@ impl Asker {
     pub fn look(&mut self) {
         for at in 0..self.tasks.len() {
             match self.look_at(at) {
-                Ok(()) => self.complained.clear(),
+                Ok(Looked::Paused) => {}
+                Ok(Looked::Whole) => self.tasks[at].complained.clear(),
                 Err(error) => {
-                    self.tasks[at].not_before = Some(Instant::now() + self.pause);
+                    let task = &mut self.tasks[at];
+                    task.not_before = Some(Instant::now() + self.pause);
                     let said = error.to_string();
-                    if said != self.complained {
-                        tracing::warn!(task = self.tasks[at].name, "ask: {said}; it is tried again");
-                        self.complained = said;
+                    if said != task.complained {
+                        tracing::warn!(task = task.name, "ask: {said}; it is tried again");
+                        task.complained = said;
                     }
                 }
             }
         }
     }
 
-    fn look_at(&mut self, at: usize) -> Result<(), FillError> {
+    fn look_at(&mut self, at: usize) -> Result<Looked, FillError> {
         let task = &mut self.tasks[at];
         if task.not_before.is_some_and(|it| Instant::now() < it) {
             // Answers do not wait for it: only what is shown does.
@@ -94,7 +110,7 @@ impl Asker {
             if task.version.replace(version) != Some(version) {
                 self.metrics.asking.show(&task.name, &self.filler.reader().queue_state(&task.name)?);
             }
-            return Ok(());
+            return Ok(Looked::Paused);
         }
         let state = self.filler.reader().queue_state(&task.name)?;
         self.metrics.asking.show(&task.name, &state);
@@ -102,7 +118,7 @@ impl Asker {
         let serving = self.filler.generation(&task.name)?;
         let is_stale = task.generation.get_or_insert(serving) != &serving;
         if !is_due && !is_stale {
-            return Ok(());
+            return Ok(Looked::Whole);
         }
         let (began, spent) = (Instant::now(), spent());
         let filled = if is_due {
@@ -122,7 +138,7 @@ impl Asker {
         self.metrics.asking.show(&task.name, &self.filler.reader().queue_state(&task.name)?);
         let (added, expired, took_secs) = (filled.added, filled.expired, began.elapsed().as_secs_f64());
         tracing::info!(task = task.name, added, expired, took_secs, "questions chosen");
-        Ok(())
+        Ok(Looked::Whole)
     }
 }
 

@@ -34,6 +34,7 @@ use crate::capture::tape::{Share, Taped};
 use crate::config::{CameraConfig, GateConfig, GateSettings};
 use crate::domain::{CameraName, Candidate, CaptureMethod, Cell, Frame, Look, Modality, View};
 use crate::infer::queue::LaneSender;
+use crate::logging::Seldom;
 use crate::metrics::{Failed, Gated};
 
 /// Colourfulness below which a picture is infrared, and above which it is not.
@@ -61,6 +62,8 @@ pub struct Gate {
     draws: Option<Draws>,
     /// Of what it sees, where that is kept.
     recorder: Option<Recorder>,
+    /// Of frames that could not be read.
+    complaints: Seldom,
 }
 
 impl Gate {
@@ -83,6 +86,7 @@ impl Gate {
             hurries: false,
             draws: None,
             recorder: None,
+            complaints: Seldom::default(),
         }
     }
 
@@ -123,7 +127,9 @@ impl Gate {
                 None
             }
             Err(error) => {
-                tracing::warn!(camera = &*frame.camera, %error, "a frame could not be read");
+                if let Some(unsaid) = self.complaints.may_say() {
+                    tracing::warn!(camera = &*frame.camera, %error, unsaid, "a frame could not be read");
+                }
                 frame.fate.failed(Failed::Picture);
                 None
             }

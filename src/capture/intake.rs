@@ -19,6 +19,9 @@ use crate::clock::Clock;
 use crate::domain::{CameraName, Frame};
 use crate::metrics::{CameraMetrics, Dropped, Failed, Gated};
 
+/// What a camera's own clock may differ from ours by, to be believed: the events of one that says 2040 would be the latest for years.
+const MAX_OFFSET: Duration = Duration::from_hours(24);
+
 /// Nothing is ever sent on it: it closes (its sender is dropped) when the daemon ends. Cheap to clone.
 pub type Stop = Receiver<Infallible>;
 
@@ -220,6 +223,7 @@ impl Intake {
             if let Some(theirs) = theirs {
                 self.metrics.clock_offset.set(theirs.duration_since(ours).as_secs_f64());
             }
+            let theirs = theirs.filter(|it| it.duration_since(ours).unsigned_abs() <= MAX_OFFSET);
             (elapsed, theirs.unwrap_or(ours))
         } else {
             let nominal = info.as_ref().and_then(|it| {

@@ -78,12 +78,21 @@ pub struct Text {
     pub bottom: usize,
 }
 
+impl Text {
+    fn holds(&self, x: usize, y: usize) -> bool {
+        (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
+    }
+}
+
 /// Luma by which a digit's pixel changes from one frame to the next, and by which text stands out.
 const DIGIT_LUMA: u8 = 50;
 /// Share of the height, at the top and at the bottom, in which clocks are burnt in.
 const STRIP: f64 = 0.13;
 /// Changes a second apart that make a clock.
 const BEATS: usize = 8;
+
+/// Texts in one strip, at most: a date and a time that stand apart, and one more.
+const MAX_TEXTS: usize = 3;
 
 /// Finds a burnt-in clock: in a strip at the top or bottom edge, a small place of high contrast where pixels change
 /// once a second, and not in between.
@@ -101,25 +110,29 @@ struct Strip {
     bottom: usize,
     beats: VecDeque<(Duration, Text)>,
     n_off_beat: usize,
+    /// What was found in it, and is not looked at any more.
+    texts: Vec<Text>,
 }
 
 impl ClockFinder {
     /// For luma pictures of `width` x `height` px.
     pub fn new(width: usize, height: usize) -> ClockFinder {
         let deep = (height as f64 * STRIP).ceil() as usize;
-        let strip = |top, bottom| Strip { top, bottom, beats: VecDeque::new(), n_off_beat: 0 };
+        let strip = |top, bottom| Strip { top, bottom, beats: VecDeque::new(), n_off_beat: 0, texts: Vec::new() };
         ClockFinder { width, height, last: Vec::new(), strips: [strip(0, deep), strip(height - deep, height)] }
     }
 
-    /// Looks at one more picture; gives each clock once it is sure of it.
+    /// Looks at one more picture; gives each clock once, when it is sure of it.
     pub fn update(&mut self, luma: &[u8], elapsed: Duration) -> Vec<Text> {
         let mut found = Vec::new();
         if self.last.len() == luma.len() {
             let (width, height) = (self.width, self.height);
-            for strip in &mut self.strips {
-                let Some(change) = changed(&self.last, luma, width, strip.top, strip.bottom) else { continue };
+            for strip in self.strips.iter_mut().filter(|it| it.texts.len() < MAX_TEXTS) {
+                let Some(change) = strip.changed(&self.last, luma, width) else { continue };
                 if strip.beat(elapsed, change, height) {
-                    found.push(line_of(luma, width, strip.top, strip.bottom, change));
+                    let text = line_of(luma, width, strip.top, strip.bottom, change);
+                    found.push(text);
+                    strip.texts.push(text);
                     strip.beats.clear();
                 }
             }
@@ -131,6 +144,23 @@ impl ClockFinder {
 }
 
 impl Strip {
+    /// The box of what changed in it beside the texts that were found, if it is more than a speck.
+    fn changed(&self, last: &[u8], luma: &[u8], width: usize) -> Option<Text> {
+        let mut text = Text { left: width, top: self.bottom, right: 0, bottom: self.top };
+        let mut n = 0;
+        for i in self.top * width..self.bottom * width {
+            let (x, y) = (i % width, i / width);
+            if last[i].abs_diff(luma[i]) >= DIGIT_LUMA && !self.texts.iter().any(|it| it.holds(x, y)) {
+                text.left = text.left.min(x);
+                text.right = text.right.max(x + 1);
+                text.top = text.top.min(y);
+                text.bottom = text.bottom.max(y + 1);
+                n += 1;
+            }
+        }
+        (n >= 2).then_some(text)
+    }
+
     /// Notes a change; true once there were enough a second apart, all in one small place.
     fn beat(&mut self, elapsed: Duration, change: Text, height: usize) -> bool {
         let small = change.bottom - change.top <= height / 12 && change.right - change.left <= height / 2;
@@ -158,23 +188,6 @@ impl Strip {
         // The place of the seconds: all changes overlap it.
         self.beats.iter().all(|(_, it)| it.left < first.right && first.left < it.right)
     }
-}
-
-/// The box of what changed within the rows `top..bottom`, if it is more than a speck.
-fn changed(last: &[u8], luma: &[u8], width: usize, top: usize, bottom: usize) -> Option<Text> {
-    let mut text = Text { left: width, top: bottom, right: 0, bottom: top };
-    let mut n = 0;
-    for i in top * width..bottom * width {
-        if last[i].abs_diff(luma[i]) >= DIGIT_LUMA {
-            let (x, y) = (i % width, i / width);
-            text.left = text.left.min(x);
-            text.right = text.right.max(x + 1);
-            text.top = text.top.min(y);
-            text.bottom = text.bottom.max(y + 1);
-            n += 1;
-        }
-    }
-    (n >= 2).then_some(text)
 }
 
 /// The whole line of text that the seconds belong to: rows with a margin, columns as far as the contrast reaches.
@@ -239,7 +252,7 @@ mod tests {
             with_digit((n / 5) as usize, &mut luma);
             found.extend(finder.update(&luma, Duration::from_millis(200 * n)));
         }
-        let text = found.first().expect("the clock is found");
+        let [text] = &found[..] else { panic!("it is found, and once: {found:?}") };
         assert!(text.left <= 20 && text.right >= 67 && text.top <= 2 && text.bottom >= 6, "{text:?}");
         assert!(text.bottom < 12, "{text:?}");
     }

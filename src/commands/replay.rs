@@ -25,7 +25,7 @@ pub(super) fn replay<T: Default + Send + 'static>(
     let config = Config { cameras, ..config.clone() };
     let house = House {
         metrics: Metrics::new(),
-        clock: Arc::new(FileClock::default()),
+        clock: Arc::new(FileClock),
         heads: Arc::new(ArcSwap::from_pointee(serving(&config, models)?)),
     };
     let all = Arc::new(Mutex::new(T::default()));

@@ -79,8 +79,10 @@ pub fn run(
     let house = House { metrics: Arc::clone(&metrics), clock, heads: Arc::clone(&heads) };
     let (dir, identity) = (&config.state.dir, models.contract.identity());
     for task in &config.teach.tasks {
-        if let Some(generation) = Generations::of(dir, task).take_up(&identity)? {
-            tracing::info!(task, generation, "the featurizer is another: a head of it serves");
+        match Generations::of(dir, task).take_up(&identity) {
+            Ok(None) => {}
+            Ok(Some(generation)) => tracing::info!(task, generation, "the featurizer is another: a head of it serves"),
+            Err(error) => tracing::error!(task, "whether a head of this featurizer waits cannot be told: {error}"),
         }
     }
     let mut follower =
@@ -142,12 +144,14 @@ pub fn run(
     notify(&[NotifyState::Stopping]);
     let in_time = Shutdown::enforce(GRACE).context("no thread")?;
     drop(following);
-    let _ = (follower.join(), retrainer.join(), shadows.join());
-    // Choosing questions may take longer than there is time. It ends with the process: what it writes is whole, or not there.
-    drop(asker);
+    let _ = follower.join();
+    // Choosing questions, and comparing two heads, may take longer than there is time. They end with the process: what they write is
+    // whole, or not there.
+    drop((asker, shadows));
     trials.end();
     pipeline.drain();
-    let _ = (keeper.join(), taper.join());
+    // A training of its own, which it ends, loses nothing; what is in flight would be lost.
+    let _ = (keeper.join(), taper.join(), retrainer.join());
     drop(in_time);
     runtime.shutdown_timeout(Duration::from_millis(100));
     balance(config, &metrics);

@@ -20,6 +20,7 @@ use crate::infer::queue::{Batch, Looks};
 use crate::infer::runtime::Runtime;
 use crate::infer::session;
 use crate::infer::untrained::untrained;
+use crate::logging::Seldom;
 use crate::metrics::{Failed, Metrics};
 
 /// The featurizer cannot start, or cannot run what it was given.
@@ -204,7 +205,12 @@ pub fn spawn_pool(
     })?;
     let order = Order::new(out, 2 * workers as u64);
     let workers = featurizers.into_iter().enumerate().map(|(i, featurizer)| {
-        let worker = Worker { featurizer, order: Arc::clone(&order), metrics: Arc::clone(&metrics) };
+        let worker = Worker {
+            featurizer,
+            order: Arc::clone(&order),
+            metrics: Arc::clone(&metrics),
+            complaints: Seldom::default(),
+        };
         let queue = queue.clone();
         thread::Builder::new().name(format!("feat-{i}")).spawn(move || worker.run(&queue))
     });
@@ -216,6 +222,8 @@ struct Worker {
     featurizer: Featurizer,
     order: Arc<Order>,
     metrics: Arc<Metrics>,
+    /// Of looks that the network could not be run on.
+    complaints: Seldom,
 }
 
 impl Worker {
@@ -271,7 +279,10 @@ impl Worker {
             match self.timed(range) {
                 Ok(embeddings) => featurized.push(Featurized { look, embeddings }),
                 Err(error) => {
-                    tracing::warn!(camera = %look.frame.camera, frame = look.frame.number, %error, "frame left out");
+                    if let Some(unsaid) = self.complaints.may_say() {
+                        let frame = look.frame.number;
+                        tracing::warn!(camera = %look.frame.camera, frame, %error, unsaid, "frame left out");
+                    }
                     look.frame.fate.failed(Failed::Inference);
                 }
             }

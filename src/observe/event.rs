@@ -89,6 +89,8 @@ impl Observer {
             watch.note_people(prediction.look.frame.elapsed, &mut updates);
         }
         watch.take(&self.config, prediction, &mut updates);
+        // Those that go on do not keep open what one left that is gone.
+        updates.extend(self.close_silent(heard));
         updates
     }
 

@@ -52,7 +52,8 @@ pub struct Shadows {
     store: Reader,
     tasks: Vec<Generations>,
     metrics: Arc<Metrics>,
-    complained: String,
+    /// What was complained of last, of each task.
+    complained: Vec<String>,
 }
 
 impl Shadows {
@@ -70,7 +71,7 @@ impl Shadows {
             store,
             tasks: config.tasks.iter().map(|it| Generations::of(state_dir, it)).collect(),
             metrics,
-            complained: String::new(),
+            complained: vec![String::new(); config.tasks.len()],
         }
     }
 
@@ -86,13 +87,11 @@ impl Shadows {
     /// Looks once: asks both heads of each task what has come by, and decides where it is enough.
     pub fn look(&mut self) {
         for at in 0..self.tasks.len() {
-            if let Err(error) = self.look_at(&self.tasks[at]) {
-                let said = error.to_string();
-                if said != self.complained {
-                    tracing::warn!(task = self.tasks[at].task(), "shadow: {said}; it is tried again");
-                    self.complained = said;
-                }
+            let said = self.look_at(&self.tasks[at]).err().map(|it| it.to_string()).unwrap_or_default();
+            if !said.is_empty() && said != self.complained[at] {
+                tracing::warn!(task = self.tasks[at].task(), "shadow: {said}; it is tried again");
             }
+            self.complained[at] = said;
         }
     }
 

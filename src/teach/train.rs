@@ -217,7 +217,14 @@ fn train_on(
     }
     generations.prune(config.keep_generations)?;
     // Nobody waits for this: the head is where it belongs already.
-    let former = generations.learning()?.map(|it| it.1);
+    let former = generations.learning().unwrap_or_else(|error| {
+        tracing::warn!(
+            task = generations.task(),
+            "what an earlier training wrote down for the page is left out: {error}"
+        );
+        None
+    });
+    let former = former.map(|it| it.1);
     generations.set_learning(manifest.generation.number, &Learning::of(&taught, recipe, &out_of_fold, former))?;
     Ok(Trained { verdict, manifest: Some(manifest), serving, shadow, rolled_back })
 }

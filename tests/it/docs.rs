@@ -55,14 +55,23 @@ fn every_link_leads_somewhere() {
     assert!(n_links > 30, "{n_links}");
 }
 
+/// The words of a command, as a shell has them: what is quoted is one.
+fn words_of(line: &str) -> impl Iterator<Item = String> {
+    let quoted =
+        line.split('"').enumerate().map(|(nth, it)| if nth % 2 == 1 { it.replace(' ', "\u{a0}") } else { it.into() });
+    let line: String = quoted.collect();
+    let words: Vec<String> = line.split(' ').filter(|it| !it.is_empty()).map(|it| it.replace('\u{a0}', " ")).collect();
+    words.into_iter()
+}
+
 /// A flag that does not exist is refused before help is asked for.
 #[test]
 fn every_command_is_understood() {
     let mut n_commands = 0;
     for (page, text) in pages() {
         for line in blocks(&text, "sh").iter().flat_map(|it| it.lines()).filter(|it| it.starts_with("eyeshine ")) {
-            let said = line.split(" # ").next().unwrap().replace('"', "");
-            let words = said.split_whitespace().skip(1).filter(|it| *it != "…");
+            let said = line.split(" # ").next().unwrap().replace("EVENT", "019ab2c0-0000-7000-8000-000000000000");
+            let words = words_of(&said).skip(1);
             let help = Command::new(env!("CARGO_BIN_EXE_eyeshine")).args(words).arg("--help").output().unwrap();
             let why = String::from_utf8_lossy(&help.stderr).into_owned();
             assert!(help.status.success(), "{}: {line}: {why}", page.display());
@@ -77,7 +86,8 @@ fn every_command_is_understood() {
 fn every_config_is_good() {
     let folder = TempDir::new().unwrap();
     for secret in ["feeder", "ann"] {
-        fs::write(folder.path().join(secret), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n").unwrap();
+        fs::write(folder.path().join(secret), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n")
+            .unwrap();
     }
     let file = folder.path().join("eyeshine.toml");
     let mut n_configs = 0;
@@ -116,7 +126,9 @@ fn every_metric_has_its_line() {
     assert_eq!(named(&page, '`'), there);
     // Other pages name some of them, and families of them.
     for (page, text) in pages() {
-        for name in text.split(|it: char| it != '_' && !it.is_ascii_lowercase()).filter(|it| it.starts_with("eyeshine_")) {
+        for name in
+            text.split(|it: char| it != '_' && !it.is_ascii_lowercase()).filter(|it| it.starts_with("eyeshine_"))
+        {
             assert!(there.iter().any(|it| it.starts_with(name)), "{}: {name}", page.display());
         }
     }

@@ -22,6 +22,7 @@ const DEER: usize = 2;
 
 struct Script {
     observer: Observer,
+    camera: &'static str,
     heads: Arc<Heads>,
     /// What further tasks' heads are asked about, by the column of the crop.
     features: fn(u8) -> [f32; 3],
@@ -47,6 +48,7 @@ impl Script {
         let people = PeopleConfig { pictures: Default::default(), probability: 0.3, starter_probability: 0.3 };
         Script {
             observer: Observer::new(&config, Signs::of(Arc::from([1]), &people)),
+            camera: "trail",
             heads: Arc::new(Arc::new(Head::starter(&[row("fox"), row("deer"), row("hare")])).into()),
             features: |_| [0.0; 3],
             metrics: Metrics::new(),
@@ -67,12 +69,12 @@ impl Script {
 
     fn strange_look(&mut self, secs: f64, excess: f32, crops: &[Crop]) -> Vec<EventUpdate> {
         let frame = Arc::new(Frame {
-            camera: "trail".into(),
+            camera: self.camera.into(),
             number: self.number,
             at: Timestamp::from_millisecond((secs * 1_000.0) as i64).unwrap(),
             elapsed: Duration::from_secs_f64(secs),
             picture: Picture::still(RgbImage::new(8, 8)),
-            fate: self.metrics.camera("trail").receive(),
+            fate: self.metrics.camera(self.camera).receive(),
         });
         self.number += 1;
         let shown = |column| Embedding { features: (self.features)(column).into(), logits: None, second: None };
@@ -272,6 +274,16 @@ fn a_silent_camera_s_event_is_ended() {
     script.play(0.0, 3.0, &[(1, 0.9, FOX, 0.8)]);
     assert!(script.observer.close_silent(Duration::from_secs(5)).is_empty());
     assert_eq!(script.observer.close_silent(Duration::from_secs(20))[0].change, Change::Ended);
+}
+
+#[test]
+fn cameras_that_go_on_keep_no_event_of_a_dead_one_open() {
+    let mut script = Script::new();
+    script.play(0.0, 3.0, &[(1, 0.9, FOX, 0.8)]);
+    script.camera = "feeder";
+    assert!(script.play(3.0, 10.0, &[]).is_empty());
+    let updates = script.play(10.0, 20.0, &[]);
+    assert_eq!(&*told(&updates, Change::Ended)[0].camera, "trail");
 }
 
 #[test]

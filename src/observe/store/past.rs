@@ -152,7 +152,11 @@ impl Store {
             for (event, observations) in answers {
                 take_down(&tx, *event, task, featurizer, observations).map_err(failed)?;
             }
-            tx.commit().map_err(failed)
+            tx.commit().map_err(failed)?;
+            if let Err(error) = super::people::discard(shared, writer) {
+                tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
+            }
+            Ok(())
         })
     }
 }
@@ -167,6 +171,10 @@ fn take_down(
     let is_over = "SELECT 1 FROM events WHERE id = ?1 AND state <> 'open'";
     if !db.prepare_cached(is_over)?.exists([event.as_bytes()])? {
         return Ok(());
+    }
+    // The mark of people is never taken back by a head.
+    if observations.iter().any(Observation::is_of_people) {
+        db.prepare_cached("UPDATE events SET people = 1 WHERE id = ?1 AND people = 0")?.execute([event.as_bytes()])?;
     }
     let at = "SELECT coalesce(min(task_position) FILTER (WHERE task = ?2), max(task_position) + 1, 0)
               FROM observations WHERE event = ?1";

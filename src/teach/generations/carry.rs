@@ -150,9 +150,12 @@ fn sane(manifest: &Manifest, weights: &Weights, dimension: usize) -> Result<(), 
         }
     }
     let space = &weights.first.space;
-    if space.dimension != dimension || space.directions() == 0 {
+    if space.dimension != dimension {
         let found = space.dimension;
         return Err(format!("it takes vectors of {found} numbers, and the featurizer's have {dimension}"));
+    }
+    if weights.second.iter().chain([&weights.first]).any(|it| it.space.directions() == 0) {
+        return Err("it sees no direction in which anything differs".into());
     }
     let words =
         |sharpness: f32, it: &Unknown| [sharpness, it.of_distance, it.of_doubt, it.of_lead, it.of_second, it.threshold];

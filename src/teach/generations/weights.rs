@@ -122,7 +122,13 @@ fn learned(tensors: &SafeTensors<'_>, prefix: &str, manifest: &Manifest) -> Resu
             let found = classifier.dimension();
             return Err(format!("{weights} takes {found} features, and {prefix}space.basis {dimension}"));
         }
-        let (n, of_impressions) = (classifier.n_classes(), tensor(IMPRESSION_BASIS)?.shape()[0]);
+        let [of_impressions, n] = *tensor(IMPRESSION_BASIS)?.shape() else {
+            return Err(format!("{prefix}{IMPRESSION_BASIS} has other than two sides"));
+        };
+        if n != classifier.n_classes() {
+            let found = classifier.n_classes();
+            return Err(format!("{prefix}{IMPRESSION_BASIS} is of {n} classes, and {weights} of {found}"));
+        }
         Ok(Impressions {
             classifier: Arc::new(classifier),
             means: read(IMPRESSION_MEANS, &[N_KINDS, n])?,

@@ -31,6 +31,24 @@ fn answer(event: Uuid, task: &str, class: &str) -> Answer {
 }
 
 #[test]
+fn what_a_later_head_says_marks_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for (people, picture_stays) in [(PeoplePictures::Hide, true), (PeoplePictures::Discard, false)] {
+        let (store, _) = open(&dir.path().join(picture_stays.to_string()), people);
+        let hiker = update("red fox", at(0), 1);
+        store.save(&hiker, FEATURIZER).unwrap();
+        let id = hiker.event.id;
+        let picture = store.event(id).unwrap().unwrap().event.media[0];
+        assert!(matches!(store.shown(picture).unwrap(), Shown::At(_)));
+        let mut said = hiker.event.observations[0].clone();
+        said.kind = ObservationType::Human;
+        store.rescore("species", FEATURIZER, &[(id, vec![said])]).unwrap();
+        assert!(store.event(id).unwrap().unwrap().event.people);
+        assert_eq!(store.shown(picture).unwrap(), if picture_stays { Shown::Hidden } else { Shown::Missing });
+    }
+}
+
+#[test]
 fn a_mark_stays_until_a_person_says_what_else_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path(), PeoplePictures::Hide);
