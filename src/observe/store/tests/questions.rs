@@ -261,6 +261,10 @@ fn a_random_question_hides_the_guess_waits_a_week_and_is_counted() {
     let given = store.answer(&say(&drawn[0], "ann", "fox", None)).unwrap();
     assert_eq!((drawn.len(), given.suggested), (1, None));
     assert_eq!(store.checks("species", before).unwrap()[0].said, ["fox"]);
+    // What is said unasked, with the guess before them, neither settles nor answers it.
+    store.answer(&Answer { question: None, ..say(&drawn[0], "bob", "badger", None) }).unwrap();
+    assert!(store.checks("species", before).unwrap()[0].said.is_empty());
+    assert_eq!(events(&lease(&store, "ann", 9)), [update.event.id]);
 }
 
 /// Real threads and real processes, as fast as they can.
