@@ -76,7 +76,9 @@ pub(super) struct Gathered {
 }
 
 impl Asked<'_> {
-    /// Everything; candidates since one moment, the random check of what happened from one to another.
+    /// Everything; candidates since one moment, the random check of what happened from one to another. What began after that
+    /// is no candidate yet: no check was drawn of it, and what is asked for its doubt, and answered, before one is would be led
+    /// by the guess.
     pub(super) fn gather(
         &self,
         since: Timestamp,
@@ -86,9 +88,10 @@ impl Asked<'_> {
         let task = self.generations.task();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut ids: Vec<(Uuid, bool)> = Vec::new();
-        ids.extend(self.store.askable(task, since, false, NEWEST)?.into_iter().map(|it| (it, false)));
-        ids.extend(self.store.askable(task, since, true, BLANKS)?.into_iter().map(|it| (it, true)));
-        ids.extend(self.store.askable_before(task, since, EARLIER, &mut rng)?.into_iter().map(|it| (it, false)));
+        let latest = (since.min(to), to);
+        ids.extend(self.store.askable(task, latest, false, NEWEST)?.into_iter().map(|it| (it, false)));
+        ids.extend(self.store.askable(task, latest, true, BLANKS)?.into_iter().map(|it| (it, true)));
+        ids.extend(self.store.askable_before(task, latest.0, EARLIER, &mut rng)?.into_iter().map(|it| (it, false)));
         let usual = self.usual(&ids)?;
         let is_taught = self.head.generation().number > 0;
         let names = || self.head.classes().iter().map(|it| it.name.to_string());
