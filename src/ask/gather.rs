@@ -56,7 +56,7 @@ pub(super) struct Asked<'a> {
     pub(super) threshold: f32,
 }
 
-/// What is known of a candidate beside its vector.
+/// What is known of an event without a vector.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// What holds of it.
@@ -69,7 +69,7 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gathered {
     pub(super) pool: Pool,
-    /// By event: those too of which no vector is kept.
+    /// Further events, of which no vector is kept.
     pub(super) seen: Vec<(Uuid, Seen)>,
     /// How many still moments there were.
     pub(super) n_moments: f64,
@@ -100,8 +100,10 @@ impl Asked<'_> {
         for (id, blank) in ids {
             let observed = self.store.observed(id, task)?;
             let views = self.views(id)?;
-            gathered.pool.events.extend(self.candidate(id, &views, &observed, &usual));
-            gathered.seen.push((id, Seen { observed, blank }));
+            match self.candidate(id, &views, &observed, &usual) {
+                Some(it) => gathered.pool.events.push(it),
+                None => gathered.seen.push((id, Seen { observed, blank })),
+            }
         }
         for event in self.store.open_questions(task)?.iter().filter_map(|it| it.event) {
             let views = self.views(event)?;
