@@ -58,16 +58,22 @@ pub fn share(strata: &[Stratum]) -> Option<Estimate> {
     Some(Estimate { value, low, high, answered })
 }
 
-/// Of all events of something, the share that the gate let pass as still: of what people said of the still moments, and of
-/// how many events of something were seen in the same spans. A moment with something in it counts as one event.
-pub fn missed(moments: &[Stratum], n_seen: f64) -> Option<Estimate> {
+/// Of all that came by, the share that the gate let pass as still: of what people said of the still moments, of how many events
+/// there were in the same spans, and of what people said of events, which wind and rain make, too. A moment with something in
+/// it counts as one event. None without answers to both.
+///
+/// Each end takes both shares at their worst, which holds at least as often as they do together, and is rather too wide.
+pub fn missed(moments: &[Stratum], events: &[Stratum], n_events: f64) -> Option<Estimate> {
     let n_moments: f64 = moments.iter().map(|it| it.of as f64).sum();
-    let shown = share(moments)?;
-    let of = |share: f64| {
-        let missed = share * n_moments;
-        if missed > 0.0 { missed / (missed + n_seen.max(0.0)) } else { 0.0 }
+    let still = share(moments)?;
+    let none = Estimate { value: 0.0, low: 0.0, high: 0.0, answered: 0 };
+    let seen = share(events).or((n_events <= 0.0).then_some(none))?;
+    let of = |of_moments: f64, of_events: f64| {
+        let missed = of_moments * n_moments;
+        if missed > 0.0 { missed / (missed + of_events * n_events.max(0.0)) } else { 0.0 }
     };
-    Some(Estimate { value: of(shown.value), low: of(shown.low), high: of(shown.high), answered: shown.answered })
+    let (value, low, high) = (of(still.value, seen.value), of(still.low, seen.high), of(still.high, seen.low));
+    Some(Estimate { value, low, high, answered: still.answered })
 }
 
 /// Clopper and Pearson's, for hits and answers that need not be whole.
@@ -118,10 +124,19 @@ mod tests {
         assert!(it.low < 0.05 && it.high > 0.7, "{it:?}");
         assert_eq!(share(&[]), None);
         assert_eq!(share(&[Stratum { of: 9, answered: 0, hits: 0 }]), None);
-        let none = missed(&[Stratum { of: 1_000, answered: 50, hits: 0 }], 200.0).expect("answers");
+        let still = [Stratum { of: 1_000, answered: 50, hits: 0 }];
+        let all = [Stratum { of: 200, answered: 1_000_000, hits: 1_000_000 }];
+        let none = missed(&still, &all, 200.0).expect("answers");
         assert_eq!((none.value, none.low), (0.0, 0.0));
         // 0 of 50: at most 7.1 %, which is 71 moments beside 200 events.
         assert!((none.high - 71.1 / 271.1).abs() < 0.01, "{none:?}");
+        // Nine of ten events show nothing: what was missed is so much more of the rest.
+        let windy = [Stratum { of: 2_000, answered: 1_000_000, hits: 100_000 }];
+        let some = [Stratum { of: 1_000, answered: 50, hits: 10 }];
+        let (few, many) = (missed(&some, &all, 200.0), missed(&some, &windy, 2_000.0));
+        assert!(few.zip(many).is_some_and(|(a, b)| (a.value - 0.5).abs() < 1e-9 && (b.value - 0.5).abs() < 1e-9));
+        assert_eq!(missed(&some, &[], 200.0), None, "nobody has said what events show");
+        assert!(missed(&some, &[], 0.0).is_some_and(|it| it.value == 1.0), "nothing was seen, and something was there");
         // What cannot be true does not break it.
         assert!(share(&[Stratum { of: 1, answered: 3, hits: 5 }]).is_some_and(|it| it.value == 1.0));
     }
@@ -161,13 +176,18 @@ mod tests {
             println!("accuracy, {name}: {n} of {SEASONS}");
             assert!(n >= 90, "{name}: {n}");
         }
-        for (name, rate) in [("rarely", 0.001), ("sometimes", 0.01), ("often", 0.08)] {
+        for (name, rate, real) in
+            [("rarely", 0.001, 0.9), ("sometimes", 0.01, 0.9), ("often", 0.08, 0.9), ("in wind", 0.01, 0.1)]
+        {
             let held = |seed: u64| {
                 let mut dice = ChaCha8Rng::seed_from_u64(seed);
-                let (days, truth) = season(&mut dice, |busy| rate * (0.5 + busy), 200, 4_000, 2);
-                let (n_moments, n_seen) = (days.iter().map(|it| it.of as f64).sum::<f64>(), 900.0);
-                let truth = truth * n_moments / (truth * n_moments + n_seen);
-                missed(&days, n_seen).is_some_and(|it| it.low <= truth && truth <= it.high)
+                let (days, still) = season(&mut dice, |busy| rate * (0.5 + busy), 200, 4_000, 2);
+                // Busy days are those of wind.
+                let (events, shown) = season(&mut dice, |busy| real * (1.0 - 0.5 * busy), 1, 60, 4);
+                let sum = |all: &[Stratum]| all.iter().map(|it| it.of as f64).sum::<f64>();
+                let (n_moments, n_events) = (sum(&days), sum(&events));
+                let truth = still * n_moments / (still * n_moments + shown * n_events);
+                missed(&days, &events, n_events).is_some_and(|it| it.low <= truth && truth <= it.high)
             };
             let n = (0..SEASONS).filter(|seed| held(*seed)).count();
             println!("missed, {name}: {n} of {SEASONS}");

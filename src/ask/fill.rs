@@ -129,12 +129,15 @@ impl Filler {
         }
         let since = since(now, self.config.days);
         let from = last.map_or(since, |it| it.up_to.max(since));
-        let added = self.choose(task, self.left(&state), (from, now.max(from)), seed)?;
+        // What goes on is in the next draw, or it would be in none: it began before now, and is not over.
+        let up_to = self.reader.oldest_open(now)?.map_or(now, |it| it.min(now));
+        let added = self.choose(task, self.left(&state), (from, up_to.max(from)), seed)?;
         Ok(Filled { added, expired })
     }
 
     /// Chooses what is left of a day anew, for a head that was taught the answers to the first of it knows better what to ask.
-    /// What somebody has before them stays, and so does what was drawn at random, of which no more is drawn.
+    /// What somebody has before them stays, and so does what was drawn at random, of which no more is drawn; nor is anything
+    /// asked of which nothing was drawn yet.
     pub fn renew(&self, task: &str, seed: u64) -> Result<Filled, FillError> {
         let Some(last) = self.reader.last_filling(task)?.filter(|it| it.day >= self.today()) else {
             return Ok(Filled { added: 0, expired: 0 });

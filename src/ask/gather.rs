@@ -56,7 +56,7 @@ pub(super) struct Asked<'a> {
     pub(super) threshold: f32,
 }
 
-/// What is known of a candidate beside its vector.
+/// What is known of an event without a vector.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// What holds of it.
@@ -69,14 +69,16 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gathered {
     pub(super) pool: Pool,
-    /// By event: those too of which no vector is kept.
+    /// Further events, of which no vector is kept.
     pub(super) seen: Vec<(Uuid, Seen)>,
     /// How many still moments there were.
     pub(super) n_moments: f64,
 }
 
 impl Asked<'_> {
-    /// Everything; candidates since one moment, the random check of what happened from one to another.
+    /// Everything; candidates since one moment, the random check of what happened from one to another. What began after that
+    /// is no candidate yet: no check was drawn of it, and what is asked for its doubt, and answered, before one is would be led
+    /// by the guess.
     pub(super) fn gather(
         &self,
         since: Timestamp,
@@ -86,9 +88,10 @@ impl Asked<'_> {
         let task = self.generations.task();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut ids: Vec<(Uuid, bool)> = Vec::new();
-        ids.extend(self.store.askable(task, since, false, NEWEST)?.into_iter().map(|it| (it, false)));
-        ids.extend(self.store.askable(task, since, true, BLANKS)?.into_iter().map(|it| (it, true)));
-        ids.extend(self.store.askable_before(task, since, EARLIER, &mut rng)?.into_iter().map(|it| (it, false)));
+        let latest = (since.min(to), to);
+        ids.extend(self.store.askable(task, latest, false, NEWEST)?.into_iter().map(|it| (it, false)));
+        ids.extend(self.store.askable(task, latest, true, BLANKS)?.into_iter().map(|it| (it, true)));
+        ids.extend(self.store.askable_before(task, latest.0, EARLIER, &mut rng)?.into_iter().map(|it| (it, false)));
         let usual = self.usual(&ids)?;
         let is_taught = self.head.generation().number > 0;
         let names = || self.head.classes().iter().map(|it| it.name.to_string());
@@ -97,8 +100,10 @@ impl Asked<'_> {
         for (id, blank) in ids {
             let observed = self.store.observed(id, task)?;
             let views = self.views(id)?;
-            gathered.pool.events.extend(self.candidate(id, &views, &observed, &usual));
-            gathered.seen.push((id, Seen { observed, blank }));
+            match self.candidate(id, &views, &observed, &usual) {
+                Some(it) => gathered.pool.events.push(it),
+                None => gathered.seen.push((id, Seen { observed, blank })),
+            }
         }
         for event in self.store.open_questions(task)?.iter().filter_map(|it| it.event) {
             let views = self.views(event)?;

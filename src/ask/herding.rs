@@ -20,7 +20,7 @@ const REACH: f64 = 0.9;
 /// However close answers lie.
 const LEAST_WIDTH: f32 = 0.3;
 /// Below this two events are the same seen twice (cosine .98).
-const NEAR_DUPLICATE: f32 = 0.04;
+pub(super) const NEAR_DUPLICATE: f32 = 0.04;
 
 /// How far an answer reaches, of the distances of answers to their nearest.
 pub(super) fn width(nearest: &[Option<Nearest>]) -> f32 {

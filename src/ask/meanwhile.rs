@@ -1,4 +1,5 @@
-//! What is asked where vectors or heads say nothing yet: of what was not chosen for a better reason, the least sure first.
+//! What is asked where no vectors are kept: of what was not chosen for a better reason, the least sure first. Whether it is the
+//! same animal seen twice nobody can tell there; where vectors are, herding has chosen all that is worth asking.
 
 use std::collections::HashSet;
 

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::observe::store::Why;
 
-use super::herding::{Herd, doubt, width};
+use super::herding::{Herd, NEAR_DUPLICATE, doubt, width};
 use super::places::{Nearest, Places};
 use super::pool::{About, Ask, Candidate, Lesson, Pool, Shares};
 use super::random;
 use super::suspects::{Suspect, suspects, worth};
-use super::unknowns::{alike, more, unknowns};
+use super::unknowns::{MAX_ALIKE, alike, more, unknowns};
 
 /// Events that are compared, at most: the first of the pool, and the last that were taught.
 const MAX_EVENTS: usize = 5_000;
@@ -110,10 +110,26 @@ impl<'a> Desk<'a> {
         Ask { about: About::Event(self.events[at].id), why, reason, blind: false, probability: None, alike }
     }
 
-    /// All of protected species, as far as the budget goes.
+    /// All of protected species, as far as the budget goes. One that is another seen again stands beside it, and is asked about
+    /// another day where nobody names it with that.
     fn protected(&mut self, n: usize) -> Vec<Ask> {
-        let due: Vec<usize> = (0..self.events.len()).filter(|&i| self.events[i].protected && !self.taken[i]).collect();
-        due.into_iter().take(n).map(|i| self.ask(i, Why::Protected, self.of_protected(i), Vec::new())).collect()
+        let mut firsts: Vec<(usize, Vec<usize>)> = Vec::new();
+        for i in (0..self.events.len()).filter(|&i| self.events[i].protected && !self.taken[i]) {
+            let places = &self.places;
+            let is_again = |it: &(usize, Vec<usize>)| it.1.len() < MAX_ALIKE && places.square(i, it.0) < NEAR_DUPLICATE;
+            match firsts.iter().position(is_again) {
+                Some(first) => firsts[first].1.push(i),
+                None if firsts.len() < n => firsts.push((i, Vec::new())),
+                None => {}
+            }
+        }
+        let mut asks = Vec::new();
+        for (i, alike) in firsts {
+            let ids = self.free(&alike);
+            alike.iter().for_each(|it| self.taken[*it] = true);
+            asks.push(self.ask(i, Why::Protected, self.of_protected(i), ids));
+        }
+        asks
     }
 
     /// Those of them that are not asked about.

@@ -108,7 +108,7 @@ pub struct Ask {
     pub blind: bool,
     /// Of a random one: how likely it was to be drawn. The estimate needs it.
     pub probability: Option<f64>,
-    /// Of a strange one: events that look like it, the likeliest first, which one answer may name too.
+    /// Of a strange or protected one: events that look like it, the likeliest first, which one answer may name too.
     pub alike: Vec<Uuid>,
 }
 

@@ -17,7 +17,7 @@ use super::pool::{Candidate, Lesson, Pool};
 /// How far one strange event covers another.
 const WIDTH: f32 = 0.5;
 /// Look-alikes of one event, at most: as many as a page shows at once.
-const MAX_ALIKE: usize = 20;
+pub(super) const MAX_ALIKE: usize = 20;
 /// Of a species with fewer events than this more are asked for …
 const ENOUGH: usize = 8;
 /// … if the others have this many times as many. While all is new, herding knows better.

@@ -77,7 +77,7 @@ async fn made(app: &App, who: &Who, id: Uuid, media: Option<Uuid>) -> Result<Res
         hides.places(&store, &mut stored)?;
         match stored.pop() {
             None => Ok(None),
-            Some(stored) => Ok(Some((stored, store.frames(id)?, store.recorded(None, Some(id))?))),
+            Some(stored) => Ok(Some((stored, hides.frames(&store, id)?, store.recorded(None, Some(id))?))),
         }
     };
     let Some((stored, frames, recorded)) = on_disk(app, read).await? else {

@@ -115,9 +115,23 @@ fn estimates(season: &Season) -> Vec<String> {
         let (value, low, high) = (percent(it.value), percent(it.low), percent(it.high));
         format!("about {value} % ({low} to {high} %, of {answered} to random checks of the last 90 days)")
     };
-    let right = season.accuracy.iter().map(|it| format!("Of all events the heads named rightly {}.", said(it)));
-    let missed = season.missed.iter().map(|it| format!("Of what came by the gate took for stillness {}.", said(it)));
-    right.chain(missed).collect()
+    let right = match &season.accuracy {
+        Some(it) => format!("Of all events the heads named rightly {}.", said(it)),
+        None => {
+            "How many of all events the heads name rightly is not known yet: no random check of an event was answered \
+                 in the last 90 days."
+                .into()
+        }
+    };
+    let missed = match &season.missed {
+        Some(it) => format!("Of what came by the gate took for stillness {}.", said(it)),
+        None => {
+            "How much of what comes by the gate takes for stillness is not known yet: that needs answers to random \
+                 checks of still moments and of events, and of one of them there was none in the last 90 days."
+                .into()
+        }
+    };
+    vec![right, missed]
 }
 
 fn species(labelled: &[ClassTally]) -> Vec<Bar> {
@@ -189,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn what_random_checks_say_is_said_with_its_interval_and_nothing_without_answers() {
+    fn what_random_checks_say_is_said_with_its_interval_and_without_answers_that_there_are_none() {
         let accuracy = Some(Estimate { value: 0.914, low: 0.85, high: 0.96, answered: 70 });
         let said = estimates(&Season { accuracy, missed: None });
-        assert_eq!(said.len(), 1);
         assert!(said[0].contains("about 91 % (85 to 96 %, of 70 answers"), "{said:?}");
-        assert!(estimates(&Season::default()).is_empty());
+        assert!(said[1].contains("not known yet"), "{said:?}");
+        assert!(estimates(&Season::default())[0].contains("no random check of an event was answered"));
     }
 }

@@ -17,8 +17,8 @@ use super::names::{Choice, Offered, choices};
 use super::page::Moment;
 use super::said;
 use super::who::Who;
-use crate::domain::{Modality, ObservationType};
-use crate::observe::ranked::ranked;
+use crate::domain::Modality;
+use crate::observe::ranked::{guess_of, ranked};
 use crate::observe::store::{KeptFrame, Question, QueueState, Standing, Store, StoreError, StoredEvent};
 
 /// Questions that are lent out at once.
@@ -267,11 +267,8 @@ impl Maker {
         }
         if guesses.is_empty() {
             let own = stored.event.observations.iter().filter(|it| &*it.generation.task == task);
-            let sure = own.filter(|it| it.rank.is_none() && it.kind != ObservationType::Unclassified);
-            guesses.extend(sure.map(|it| {
-                let scientific = it.class.as_ref().map(|it| it.scientific_name.to_string()).unwrap_or_default();
-                line(&it.label(), &scientific, it.probability)
-            }));
+            let own = own.filter_map(guess_of);
+            guesses.extend(own.map(|it| line(&it.class.name, &it.class.scientific_name, it.probability)));
         }
         Ok(guesses)
     }
@@ -296,11 +293,15 @@ fn word(question: &Question) -> &'static str {
     }
 }
 
-/// What the starter head guessed.
+/// What the starter head guessed, in a sentence.
 fn hint(stored: &StoredEvent, task: &str) -> String {
     let of_task = |it: &&crate::domain::Observation| &*it.generation.task == task;
     let all = stored.first.iter().chain(&stored.event.observations).filter(of_task);
-    all.filter_map(|it| it.hint.as_ref()).map(|it| it.name.to_string()).next().unwrap_or_default()
+    let said = |it: &crate::domain::Observation| match (it.generation.number, it.hint.as_ref()?) {
+        (0, hint) => Some(format!("The starter head takes it for {}, but is not sure.", hint.name)),
+        (_, hint) => Some(format!("Before it was taught anything it would have said {}.", hint.name)),
+    };
+    all.filter_map(said).next().unwrap_or_default()
 }
 
 /// The picture that is shown: the one that is wanted, where it is on disk.

@@ -70,7 +70,11 @@ fn each_may_what_their_role_may_and_whoever_looks_is_told_neither_people_nor_pla
                VALUES (?1, 'species', 1, 'unsure', 'unsure', 0, ?1, 1, 'open')";
     db.execute(sql, [with_people.id.as_bytes()]).unwrap();
     db.execute("UPDATE observations SET hint = NULL WHERE event = ?1", [unknown.id.as_bytes()]).unwrap();
+    // All pictures are whole ones, but that of one more fox.
+    let cut_out = &site.events[43];
+    db.execute("UPDATE media SET view = 'crop' WHERE event = ?1", [cut_out.id.as_bytes()]).unwrap();
     drop(db);
+    let (whole, crop) = (format!("GET /media/{}", fox.media[0]), format!("GET /media/{}", cut_out.media[0]));
     let (fox, unknown) = (fox.id.to_string(), unknown.id.to_string());
     let picture = format!("GET /media/{}", with_people.media[0]);
     let (daemon, _) = daemon(site);
@@ -119,7 +123,11 @@ fn each_may_what_their_role_may_and_whoever_looks_is_told_neither_people_nor_pla
     let event = format!("GET /api/v1/events/{fox}");
     let (lou, lea) = (json("lou", &event), json("lea", &event));
     assert_eq!((&lou["camera"], &lou["place"], &lou["deployment"]), (&json!("hidden"), &json!(""), &json!("")));
+    assert_eq!((&lou["time_zone"], &lou["media"]), (&json!(""), &json!([])));
     assert_eq!(lea["camera"], "feeder");
+    assert_eq!((status("lou", &whole), status("lea", &whole), status("lou", &crop)), (403, 200, 200));
+    let page = program(&daemon, &format!("GET /events/{fox}"), token("lou"), None).text();
+    assert!(!page.contains("/media/") && !page.contains("feeder"), "{page}");
     let by_camera = json("lou", "GET /api/v1/events?camera=feeder&limit=200");
     let told: Vec<&str> = by_camera.as_array().unwrap().iter().filter_map(|it| it["id"].as_str()).collect();
     assert_eq!(told, [&*unknown], "to ask by camera is to ask where");

@@ -64,6 +64,26 @@ fn watch(site: &Site, n: u32) -> Vec<Uuid> {
     (0..n).map(of).collect()
 }
 
+/// Further ones, after what is [soon](soon).
+fn later(site: &Site, n: u32) -> Vec<Uuid> {
+    let all = watch(site, n);
+    let db = rusqlite::Connection::open(site.dir.path().join("eyeshine.db")).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    let ahead = i64::try_from(uuid::Timestamp::now(uuid::NoContext).to_unix().0).unwrap() + 60;
+    all.iter()
+        .enumerate()
+        .map(|(nth, old)| {
+            let at = uuid::Timestamp::from_unix_time(u64::try_from(ahead).unwrap(), nth as u32, 0, 0);
+            let new = Uuid::new_v7(at);
+            for (table, column) in [("events", "id"), ("media", "event"), ("observations", "event")] {
+                let sql = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2");
+                db.execute(&sql, [new.as_bytes(), old.as_bytes()]).unwrap();
+            }
+            new
+        })
+        .collect()
+}
+
 fn answer(store: &Store, it: &Question) {
     let answer = Answer {
         event: it.event.unwrap(),
@@ -140,6 +160,8 @@ fn once_another_head_serves_what_is_left_of_a_day_is_chosen_anew() {
     assert_eq!(random.len(), 4);
     let lent: BTreeSet<Uuid> =
         filler.store.lease("species", "ann", 2, 600.0).unwrap().into_iter().map(|it| it.id).collect();
+    // What has come since is in the next draw first.
+    let since: BTreeSet<Option<Uuid>> = later(&site, 30).into_iter().map(Some).collect();
     site.label(3, 13);
     assert_ne!(site.train().serving, bad);
     let stay = random.union(&lent).count();
@@ -151,6 +173,7 @@ fn once_another_head_serves_what_is_left_of_a_day_is_chosen_anew() {
         all.iter().filter(|it| it.why != Why::Random).map(|it| it.event).collect()
     };
     assert_ne!(chosen(&before), chosen(&after));
+    assert!(chosen(&after).is_disjoint(&since), "nothing is asked of which no check was drawn");
     assert!(random.iter().chain(&lent).all(|id| after.iter().any(|it| it.id == *id)));
     assert_eq!(after.iter().filter(|it| it.why == Why::Random).count(), 4, "no more is drawn");
     let filling = filler.reader().last_filling("species").unwrap().unwrap();
@@ -250,6 +273,40 @@ fn still_moments_are_asked_about_but_not_those_of_an_events_time() {
     filler.fill("species", 2).unwrap();
     let filling = filler.reader().last_filling("species").unwrap().unwrap();
     assert_eq!((filling.events, filling.moments), (0, 0.0));
+}
+
+#[test]
+fn what_goes_on_while_a_day_begins_is_in_the_next_draw() {
+    let site = Site::new();
+    watch(&site, 3);
+    let store = Store::open_beside(site.dir.path(), &fixture::config()).unwrap();
+    let mut update = fixture::update(Change::Opened, "deer", 1);
+    store.save(&update, "other").unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    watch(&site, 2);
+    let filling = |filler: &Filler, seed| {
+        filler.fill("species", seed).unwrap();
+        filler.reader().last_filling("species").unwrap().unwrap()
+    };
+    let today = filler(&site, soon(), |_| {});
+    assert_eq!(filling(&today, 1).events, 3);
+    (update.change, update.event.state) = (Change::Ended, EventState::Ended);
+    store.save(&update, "other").unwrap();
+    assert_eq!(filling(&today, 2).events, 3, "the long one, and those after it");
+}
+
+#[test]
+fn an_event_that_nobody_ends_does_not_stop_the_draws_for_ever() {
+    let site = Site::new();
+    let store = Store::open_beside(site.dir.path(), &fixture::config()).unwrap();
+    store.save(&fixture::update(Change::Opened, "deer", 1), "other").unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    watch(&site, 4);
+    for (hours, events) in [(0, 0), (23, 0), (25, 4)] {
+        let filler = filler(&site, soon() + SignedDuration::from_hours(hours), |_| {});
+        filler.fill("species", 1).unwrap();
+        assert_eq!(filler.reader().last_filling("species").unwrap().unwrap().events, events, "after {hours} hours");
+    }
 }
 
 #[test]

@@ -162,6 +162,22 @@ fn a_plan_has_something_of_each_and_nothing_twice() {
 }
 
 #[test]
+fn a_protected_animal_seen_again_stands_beside_the_first_and_any_other_is_asked_about() {
+    let site = Site::new(&[30], 1);
+    let all: Vec<usize> = (0..30).collect();
+    let mut pool = site.pool(None, &all, &[]);
+    for i in [3, 8, 11, 20] {
+        pool.events[i].protected = true;
+    }
+    pool.events[11].vector = pool.events[3].vector.clone();
+    let asks = plan(&pool, 10, &Shares::default(), 5);
+    let protected: Vec<(usize, Vec<Uuid>)> =
+        asks.iter().filter(|it| it.why == Why::Protected).map(|it| (about(it), it.alike.clone())).collect();
+    assert_eq!(protected, [(3, vec![id(11)]), (8, Vec::new()), (20, Vec::new())]);
+    assert!(asks.iter().all(|it| about(it) != 11));
+}
+
+#[test]
 fn a_new_site_is_covered_and_nothing_asks_for_nothing() {
     let site = Site::new(&[40, 30, 20, 10], 2);
     // No guess is there to be checked, so that none is drawn at random.

@@ -43,14 +43,21 @@ pub struct Still {
 }
 
 impl Reader {
-    /// The latest `most` events that may be asked about and began since; blank ones, or others.
-    pub fn askable(&self, task: &str, since: Timestamp, blank: bool, most: usize) -> Result<Vec<Uuid>, StoreError> {
+    /// The latest `most` events that may be asked about and began from one moment to another; blank ones, or others.
+    pub fn askable(
+        &self,
+        task: &str,
+        (from, to): (Timestamp, Timestamp),
+        blank: bool,
+        most: usize,
+    ) -> Result<Vec<Uuid>, StoreError> {
         self.read(|db| {
             let sql = format!(
-                "SELECT e.id FROM events e WHERE e.blank = ?2 AND e.id >= ?3 AND {ASKABLE} ORDER BY e.id DESC LIMIT ?4"
+                "SELECT e.id FROM events e WHERE e.blank = ?2 AND e.id >= ?3 AND e.id < ?4 AND {ASKABLE}
+                 ORDER BY e.id DESC LIMIT ?5"
             );
-            let first = words::first_of(since);
-            let values = params![task, blank, first.as_bytes(), words::count(most as u64)];
+            let (first, end) = (words::first_of(from), words::first_of(to));
+            let values = params![task, blank, first.as_bytes(), end.as_bytes(), words::count(most as u64)];
             db.prepare_cached(&sql)?.query_map(values, |row| words::uuid(row, 0))?.collect()
         })
     }
@@ -81,6 +88,19 @@ impl Reader {
                 }
             }
             Ok(found)
+        })
+    }
+
+    /// When the oldest event began that goes on, blank so far or not; one that has done so for longer than any event may is
+    /// forgotten by whoever should end it.
+    pub fn oldest_open(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| {
+            let earliest = words::first_of(now.checked_sub(LONGEST_EVENT).unwrap_or(Timestamp::MIN));
+            let sql =
+                "SELECT id FROM events INDEXED BY events_open WHERE state = 'open' AND id >= ?1 ORDER BY id LIMIT 1";
+            let id = |row: &rusqlite::Row<'_>| words::uuid(row, 0);
+            let oldest = db.prepare_cached(sql)?.query_row([earliest.as_bytes()], id).optional()?;
+            Ok(oldest.and_then(words::time_of))
         })
     }
 

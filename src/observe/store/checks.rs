@@ -33,7 +33,8 @@ pub struct Check {
     pub probability: f64,
     /// What the head said as it happened, `blank` and `unknown` too; none of a moment.
     pub guess: Option<String>,
-    /// What people say; none where nobody has.
+    /// What people say who were asked, and what was said since; none where nobody has. Of what was said unasked nothing: the
+    /// guess was shown.
     pub said: Vec<String>,
 }
 
@@ -88,7 +89,8 @@ pub(super) fn last_filling(db: &Connection, task: &str) -> rusqlite::Result<Opti
 }
 
 fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec<Check>> {
-    let sql = "SELECT q.why, q.asked_us, iif(q.event IS NULL, f.moments, f.events), q.probability, q.event, q.moment
+    let sql = "SELECT q.why, q.asked_us, iif(q.event IS NULL, f.moments, f.events), q.probability, q.event, q.moment,
+                   (SELECT min(a.id) FROM answers a WHERE a.question = q.id AND a.withdrawn_us IS NULL)
                FROM questions q JOIN fillings f ON f.task = q.task AND f.filled_us = q.asked_us
                WHERE q.task = ?1 AND q.probability IS NOT NULL AND q.asked_us >= ?2 ORDER BY q.asked_us, q.position";
     let mut statement = db.prepare_cached(sql)?;
@@ -101,14 +103,17 @@ fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec
             guess: None,
             said: Vec::new(),
         };
-        Ok((check, row.get::<_, Option<[u8; 16]>>(4)?, row.get::<_, Option<[u8; 16]>>(5)?))
+        let uuid = |column| row.get::<_, Option<[u8; 16]>>(column);
+        Ok((check, uuid(4)?, uuid(5)?, uuid(6)?))
     })?;
     let mut checks = Vec::new();
     for row in rows {
-        let (mut it, event, moment) = row?;
+        let (mut it, event, moment, answer) = row?;
         if let Some(event) = event {
             it.guess = guess(db, event, task)?;
-            it.said = super::holding::shown(db, Uuid::from_bytes(event), task)?;
+            if let Some(answer) = answer {
+                it.said = super::holding::shown_since(db, Uuid::from_bytes(event), task, Uuid::from_bytes(answer))?;
+            }
         } else if let Some(moment) = moment {
             it.said = super::moments::current(db, Uuid::from_bytes(moment), task)?;
         }

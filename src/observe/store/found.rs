@@ -16,15 +16,23 @@ pub struct Wanted {
     pub class: Option<String>,
     /// Those of a camera.
     pub camera: Option<String>,
-    /// None that heads or people call, or would guess to be, any of these.
+    /// None that are, or may be, of any of these.
     pub not_of: Vec<String>,
 }
 
-/// Whether anybody or any head has said, or guessed, one of the classes of an array `?2` in JSON of event `e.id`.
-const CALLED: &str = "(EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND
+/// Whether event `e.id` is, or may be, of one of the classes of an array `?2` in JSON: anybody or any head has said so, or guessed it;
+/// or nobody has answered, and a taught head knows it as nothing that it was taught (its own guess is not kept), or people are asked
+/// about it, or about one that it looks like, as one that may be of a protected species.
+const MAY_BE: &str = "(EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND
         (o.class IN (SELECT value FROM json_each(?2)) OR o.hint IN (SELECT value FROM json_each(?2))))
     OR EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
-        WHERE a.event = e.id AND a.withdrawn_us IS NULL AND l.class IN (SELECT value FROM json_each(?2))))";
+        WHERE a.event = e.id AND a.withdrawn_us IS NULL AND l.class IN (SELECT value FROM json_each(?2)))
+    OR EXISTS (SELECT 1 FROM observations o
+        WHERE o.event = e.id AND o.task_position = 0 AND o.current = 1 AND o.type = 'unknown' AND o.generation > 0
+            AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = e.id AND a.withdrawn_us IS NULL))
+    OR EXISTS (SELECT 1 FROM questions q WHERE q.event = e.id AND q.why = 'protected' AND q.state IN ('open', 'expired'))
+    OR EXISTS (SELECT 1 FROM question_alike b JOIN questions q ON q.id = b.question
+        WHERE b.event = e.id AND q.why = 'protected' AND q.state IN ('open', 'expired')))";
 
 /// Whether an event `e` is called `?3` now.
 const CALLED_NOW: &str = "EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.current = 1
@@ -50,7 +58,7 @@ impl Reader {
             only += " AND e.camera = ?4";
         }
         if !wanted.not_of.is_empty() {
-            only += &format!(" AND NOT {CALLED}");
+            only += &format!(" AND NOT {MAY_BE}");
         }
         let (not_of, before) = (array(&wanted.not_of), before.unwrap_or(Uuid::max()));
         self.read(|db| {
@@ -84,11 +92,11 @@ impl Reader {
         })
     }
 
-    /// Which of these events a head or somebody calls, or would guess to be, any of these classes.
+    /// Which of these events are, or may be, of any of these classes, which are protected.
     pub fn of_classes(&self, events: &[Uuid], classes: &[String]) -> Result<HashSet<Uuid>, StoreError> {
         let classes = array(classes);
         self.read(|db| {
-            let mut statement = db.prepare_cached(&format!("SELECT 1 FROM events e WHERE e.id = ?1 AND {CALLED}"))?;
+            let mut statement = db.prepare_cached(&format!("SELECT 1 FROM events e WHERE e.id = ?1 AND {MAY_BE}"))?;
             let mut found = HashSet::new();
             for event in events {
                 if statement.exists(params![event.as_bytes(), classes])? {

@@ -1,6 +1,7 @@
 //! The frames of an event of which a picture is on disk: the whole one, what was cut out of it, or both.
 
 use jiff::Timestamp;
+use rusqlite::OptionalExtension;
 use uuid::Uuid;
 
 use super::{Reader, StoreError, words};
@@ -32,6 +33,14 @@ impl KeptFrame {
 }
 
 impl Reader {
+    /// The event of a picture that shows more than what was cut out of it; none of a crop.
+    pub fn event_of_whole(&self, media: Uuid) -> Result<Option<Uuid>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT event FROM media WHERE id = ?1 AND view <> 'crop'";
+            db.prepare_cached(sql)?.query_row([media.as_bytes()], |row| words::uuid(row, 0)).optional()
+        })
+    }
+
     /// Those of an event, in the order of time.
     pub fn frames(&self, event: Uuid) -> Result<Vec<KeptFrame>, StoreError> {
         self.read(|db| {

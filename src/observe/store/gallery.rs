@@ -9,11 +9,15 @@ use uuid::Uuid;
 
 use super::read::{StoredEvent, event};
 use super::{Reader, StoreError, words};
+use crate::infer::head::BLANK;
 
 /// Events that a page of a class looks through, at most.
 const LOOKED_THROUGH: i64 = 5_000;
 /// Events whose vectors are compared.
 const COMPARED: i64 = 2_000;
+
+/// Of a blank event `e` there is a picture: without one nobody can tell whether it is.
+const SHOWN: &str = "(e.blank = 0 OR EXISTS (SELECT 1 FROM media m WHERE m.event = e.id AND m.file IS NOT NULL))";
 
 /// Pictures of a kind from which on it is known what is usual for it.
 const MANY: f32 = 30.0;
@@ -37,7 +41,8 @@ pub struct Alike {
 }
 
 impl Reader {
-    /// What the latest events are called, and how many are called so, the most first.
+    /// What the latest events are called, and how many are called so, the most first; `blank` last, of those of which there are
+    /// pictures.
     pub fn classes_seen(&self, task: &str) -> Result<Vec<(String, u64)>, StoreError> {
         self.read(|db| {
             let sql = "SELECT coalesce(o.class, o.type), count(DISTINCT o.event)
@@ -45,12 +50,23 @@ impl Reader {
                        JOIN observations o ON o.event = e.id AND o.task = ?1 AND o.current = 1
                        GROUP BY 1 ORDER BY 2 DESC, 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)));
-            db.prepare_cached(sql)?.query_map(params![task, LOOKED_THROUGH], row)?.collect()
+            let mut seen: Vec<(String, u64)> = db
+                .prepare_cached(sql)?
+                .query_map(params![task, LOOKED_THROUGH], row)?
+                .collect::<rusqlite::Result<_>>()?;
+            let sql = "SELECT count(*) FROM (SELECT id FROM events WHERE blank = 1 ORDER BY id DESC LIMIT ?1) e
+                       WHERE EXISTS (SELECT 1 FROM media m WHERE m.event = e.id AND m.file IS NOT NULL)";
+            let blanks: i64 = db.prepare_cached(sql)?.query_row([LOOKED_THROUGH], |row| row.get(0))?;
+            let others = seen.iter().position(|it| it.0 == BLANK).map_or(0, |it| seen.remove(it).1);
+            let blanks = others + u64::try_from(blanks).unwrap_or(0);
+            seen.extend((blanks > 0).then(|| (BLANK.to_owned(), blanks)));
+            Ok(seen)
         })
     }
 
-    /// Events that people call so, and those that nobody has labelled and the head calls so. A page may have fewer than
-    /// `limit` though more follow: so far it looked.
+    /// Events that people call so, and those that nobody has labelled and the head calls so; among `blank` ones those in which
+    /// nothing was seen, as far as there are pictures of them. A page may have fewer than `limit` though more follow: so far it
+    /// looked.
     pub fn events_called(
         &self,
         task: &str,
@@ -60,8 +76,9 @@ impl Reader {
     ) -> Result<Page, StoreError> {
         self.read(|db| {
             // That a frame shows nothing, or nobody knows what, says nothing of its event.
-            let sql = "SELECT e.id,
-                 EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
+            let (which, shown) = if class == BLANK { ("1", SHOWN) } else { ("e.blank = 0", "1") };
+            let sql = format!(
+                "SELECT e.id, {shown} AND (EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
                      WHERE a.event = e.id AND a.task = ?3 AND a.withdrawn_us IS NULL AND l.class = ?2
                          AND (a.captured_us IS NULL OR l.class NOT IN ('blank', 'unidentifiable'))
                          AND NOT EXISTS (SELECT 1 FROM answers b WHERE b.event = e.id AND b.task = ?3
@@ -71,10 +88,11 @@ impl Reader {
                          WHERE a.event = e.id AND a.task = ?3 AND a.withdrawn_us IS NULL
                              AND (a.captured_us IS NULL OR l.class NOT IN ('blank', 'unidentifiable')))
                      AND EXISTS (SELECT 1 FROM observations o WHERE o.event = e.id AND o.task = ?3 AND o.current = 1
-                         AND coalesce(o.class, o.type) = ?2))
-                 FROM events e WHERE e.blank = 0 AND e.id < ?1 ORDER BY e.id DESC LIMIT ?4";
+                         AND coalesce(o.class, o.type) = ?2)))
+                 FROM events e WHERE {which} AND e.id < ?1 ORDER BY e.id DESC LIMIT ?4"
+            );
             let before = before.unwrap_or(Uuid::max());
-            let mut statement = db.prepare_cached(sql)?;
+            let mut statement = db.prepare_cached(&sql)?;
             let mut rows = statement.query(params![before.as_bytes(), class, task, LOOKED_THROUGH])?;
             let (mut page, mut n, mut found) = (Page::default(), 0, Vec::new());
             while let Some(row) = rows.next()? {

@@ -62,7 +62,13 @@ pub(super) fn held<'a>(db: &Connection, of: impl Iterator<Item = (Uuid, &'a str)
 /// What an event shows by all that holds: what is said of the whole and, since then, of its frames; where nothing is said of the
 /// whole what is said of its frames, which is nothing where it is only of some of them, that they show nothing. `blank` alone.
 pub(super) fn shown(db: &Connection, event: Uuid, task: &str) -> rusqlite::Result<Vec<String>> {
-    let held = holding(db, event, task)?;
+    shown_since(db, event, task, Uuid::nil())
+}
+
+/// [`shown`] by answers alone that were given by or after one of them.
+pub(super) fn shown_since(db: &Connection, event: Uuid, task: &str, since: Uuid) -> rusqlite::Result<Vec<String>> {
+    let mut held = holding(db, event, task)?;
+    held.retain(|_, it| it.answer >= since);
     let whole = held.get(&None).map(|it| it.answer);
     if whole.is_none() && held.values().all(Holding::is_blank) && !are_all(db, event, &held)? {
         return Ok(Vec::new());

@@ -1,7 +1,10 @@
 //! What people are asked: questions about events and still moments, each lent to one person at a time.
 //!
 //! A question that nobody answers in time is there for the next. Whatever way its event is answered, it is settled in the
-//! same transaction (by triggers, see `schema-4.sql`), so that nobody is asked what somebody has said.
+//! same transaction (by triggers, see `schema-6.sql`), so that nobody is asked what somebody has said. But for those drawn at
+//! random: what people label of their own accord is no random draw, and they mostly saw the guess. Were what they have labelled
+//! left out of the check, it would be thinned of just these events; so whatever is drawn is asked, the guess hidden, and only
+//! that answer counts.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +124,7 @@ pub struct QueueState {
 
 impl Store {
     /// Adds questions in order, behind those that there are; how many it were. One that is open already, whose event or moment
-    /// is gone, or that somebody has answered since it was chosen (unless that looks wrong) is left out.
+    /// is gone, or that somebody has answered since it was chosen (unless that looks wrong, or it was drawn) is left out.
     pub fn ask(&self, questions: &[NewQuestion]) -> Result<usize, StoreError> {
         let now = Timestamp::now();
         self.questions(|tx| append(tx, questions, now))
@@ -251,7 +254,7 @@ pub(super) fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp)
                        AND NOT EXISTS (SELECT 1 FROM moment_answers
                                        WHERE moment = ?8 AND task = ?2 AND withdrawn_us IS NULL)
                    ELSE EXISTS (SELECT 1 FROM events WHERE id = ?7)
-                       AND (?4 = 'suspect' OR NOT EXISTS (SELECT 1 FROM answers
+                       AND (?4 IN ('suspect', 'random') OR NOT EXISTS (SELECT 1 FROM answers
                                        WHERE event = ?7 AND task = ?2 AND withdrawn_us IS NULL))
                    END";
     let mut statement = db.prepare_cached(sql)?;

@@ -41,6 +41,12 @@ pub(super) fn first_of(at: Timestamp) -> Uuid {
     Builder::from_unix_timestamp_millis(u64::try_from(at.as_millisecond()).unwrap_or(0), &[0; 10]).into_uuid()
 }
 
+/// When an identity was given, by itself: [`first_of`] of it is that one or an earlier one.
+pub(super) fn time_of(id: Uuid) -> Option<Timestamp> {
+    let (secs, nanos) = id.get_timestamp()?.to_unix();
+    Timestamp::new(i64::try_from(secs).ok()?, i32::try_from(nanos).ok()?).ok()
+}
+
 /// A count as SQLite has it.
 pub(super) fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::Wanted;
 use super::super::fixture::{self, FEATURIZER};
-use crate::domain::Change;
+use super::super::{Answer, NewQuestion, Species, Wanted, Why};
+use crate::domain::{Change, ObservationType};
 
 #[test]
 fn what_is_found_is_what_looking_at_each_event_finds() {
@@ -64,4 +64,72 @@ fn what_is_found_is_what_looking_at_each_event_finds() {
         }
     }
     assert!(n_found > 80, "{n_found}");
+}
+
+#[test]
+fn what_may_be_of_a_protected_species_is_kept_back_until_somebody_says_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let update = fixture::update(Change::Ended, "dog", 1);
+    store.save(&update, FEATURIZER).unwrap();
+    let id = update.event.id;
+    let is_hidden = || store.of_classes(&[id], &["lynx".into()]).unwrap().contains(&id);
+    assert!(!is_hidden());
+    let question = NewQuestion {
+        task: "species".into(),
+        why: Why::Protected,
+        reason: "may be of a protected species".into(),
+        blind: false,
+        event: Some(id),
+        moment: None,
+        media: None,
+        probability: None,
+        alike: Vec::new(),
+    };
+    store.ask(&[question]).unwrap();
+    assert!(is_hidden());
+    let by_camera = Wanted { camera: Some("feeder".into()), not_of: vec!["lynx".into()], ..Wanted::default() };
+    assert!(store.found(&by_camera, 9, None).unwrap().is_empty());
+    let question = store.lease("species", "ann", 1, 60.0).unwrap()[0].id;
+    say(&store, id, "dog", Some(question));
+    assert!(!is_hidden());
+    say(&store, id, "lynx", None);
+    assert!(is_hidden());
+    // What a taught head takes an unknown for is not kept.
+    let mut update = fixture::update(Change::Ended, "dog", 0);
+    let said = &mut update.event.observations[0];
+    (said.kind, said.class) = (ObservationType::Unknown, None);
+    store.save(&update, FEATURIZER).unwrap();
+    let is_hidden = |id| store.of_classes(&[id], &["lynx".into()]).unwrap().contains(&id);
+    assert!(!is_hidden(update.event.id), "the starter head takes it for nothing");
+    update.event.id = uuid::Uuid::now_v7();
+    update.event.observations[0].generation.number = 1;
+    store.save(&update, FEATURIZER).unwrap();
+    assert!(is_hidden(update.event.id));
+    say(&store, update.event.id, "dog", None);
+    assert!(!is_hidden(update.event.id));
+}
+
+#[test]
+fn blank_ones_stand_in_the_gallery_where_there_is_a_picture_until_somebody_says_what_is_in_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let updates =
+        [("blank", 1), ("fox", 1), ("blank", 0), ("fox", 1)].map(|it| fixture::update(Change::Ended, it.0, it.1));
+    updates.iter().for_each(|it| drop(store.save(it, FEATURIZER).unwrap()));
+    let called = |class: &str| -> Vec<_> {
+        store.events_called("species", class, None, 9).unwrap().events.iter().map(|it| it.event.id).collect()
+    };
+    assert_eq!(store.classes_seen("species").unwrap(), [("fox".into(), 2), ("blank".into(), 1)]);
+    assert_eq!((called("blank"), called("fox").len()), (vec![updates[0].event.id], 2));
+    say(&store, updates[0].event.id, "hare", None);
+    assert!(called("blank").is_empty());
+    say(&store, updates[1].event.id, "blank", None);
+    assert_eq!(called("blank"), [updates[1].event.id]);
+}
+
+fn say(store: &super::super::Store, event: uuid::Uuid, class: &str, question: Option<uuid::Uuid>) {
+    let (task, labeller, species) = ("species".into(), "ann".into(), vec![Species::of(class)]);
+    let (frame, verified, key) = (None, false, None);
+    store.answer(&Answer { event, frame, task, labeller, species, verified, key, question }).unwrap();
 }

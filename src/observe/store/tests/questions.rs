@@ -253,14 +253,33 @@ fn a_random_question_hides_the_guess_waits_a_week_and_is_counted() {
     let open: Vec<Uuid> = store.open_questions("species").unwrap().iter().filter_map(|it| it.event).collect();
     assert_eq!(open, [all[0], update.event.id]);
     assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM questions WHERE state = 'expired'"), 1);
-    assert!(!store.askable("species", before, false, 9).unwrap().contains(&all[1]), "somebody would not answer it");
+    assert!(
+        !store.askable("species", (before, tomorrow), false, 9).unwrap().contains(&all[1]),
+        "somebody would not answer it"
+    );
 
     store.release(lent[0].id, "ann").unwrap();
     store.expire("species", tomorrow).unwrap();
     let drawn = lease(&store, "ann", 9);
+    // What is said unasked, with the guess before them, neither settles nor answers it.
+    store.answer(&Answer { question: None, ..say(&drawn[0], "bob", "badger", None) }).unwrap();
+    assert!(store.checks("species", before).unwrap()[0].said.is_empty());
+    assert_eq!(events(&lease(&store, "ann", 9)), [update.event.id]);
     let given = store.answer(&say(&drawn[0], "ann", "fox", None)).unwrap();
     assert_eq!((drawn.len(), given.suggested), (1, None));
     assert_eq!(store.checks("species", before).unwrap()[0].said, ["fox"]);
+    // Who looks again may say otherwise; without the answer to the question nothing is said.
+    store.answer(&Answer { question: None, ..say(&drawn[0], "bob", "marten", None) }).unwrap();
+    assert_eq!(store.checks("species", before).unwrap()[0].said, ["marten"]);
+    store.withdraw(Some("ann"), None).unwrap();
+    assert!(store.checks("species", before).unwrap()[0].said.is_empty());
+    // One that is drawn is asked, answered before or not.
+    let drawn = NewQuestion { why: Why::Random, probability: Some(1.0), ..of(all[0]) };
+    store.withdraw(None, None).unwrap();
+    let asked = lease(&store, "ann", 9);
+    asked.iter().for_each(|it| drop(store.answer(&say(it, "ann", "fox", None)).unwrap()));
+    store.answer(&Answer { event: all[0], question: None, ..say(&asked[0], "ann", "fox", None) }).unwrap();
+    assert_eq!(store.ask(&[of(all[0]), drawn]).unwrap(), 1);
 }
 
 /// Real threads and real processes, as fast as they can.
