@@ -464,13 +464,17 @@ fn no_page_keeps_anybody_out_or_is_large() {
         let assets: usize = ["/style.css", "/review.js"].iter().map(|it| get(&site.daemon.url, it).body.len()).sum();
         assert!(bytes + assets <= MAX_PAGE_BYTES, "{path}: {bytes} + {assets} bytes");
         for (width, height, scheme) in
-            [(1440, 900, "dark"), (1440, 900, "light"), (360, 740, "dark"), (360, 740, "light")]
+            [(1440, 900, "dark"), (1440, 900, "light"), (1366, 768, "dark"), (360, 740, "dark"), (360, 740, "light")]
         {
             browser.resize(width, height);
             browser.scheme(scheme);
             browser.go(url);
             let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(wide <= u64::from(width), "{path} is {wide} px wide on {width}");
+            if height < 800 && path == "/review" && width > 600 {
+                let tall = browser.eval("document.getElementById('big').getBoundingClientRect().height");
+                assert!(tall.as_f64().unwrap() >= 340.0, "{tall} px of the picture on {width}x{height}");
+            }
             let name = format!("{}-{width}-{scheme}.png", path.trim_matches('/').replace(['/', '?', '='], "-"));
             browser.picture(&pictures.as_deref().unwrap_or(folder.path()).join(name));
             let found = browser.violations();
