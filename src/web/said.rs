@@ -49,8 +49,14 @@ impl Fields {
     pub(super) fn species(&self, task: &str, offered: &[Offered]) -> Result<Vec<Species>, String> {
         let class = self.get("class");
         if !class.is_empty() {
-            // A button's name is one of ours.
-            return Ok(vec![Species::of(&names::meant(class, task, offered, true)?)]);
+            // A button's name is one of ours. What is known of the first row goes with it, but for what is not there.
+            let class = names::meant(class, task, offered, true)?;
+            if class == BLANK {
+                return Ok(vec![Species::of(&class)]);
+            }
+            let (count, sex, stage) = (self.get("count"), self.get("sex"), self.get("life_stage"));
+            let (count, sex, life_stage) = (count_of(count)?, sex_of(sex)?, stage_of(stage)?);
+            return Ok(vec![Species { class, count, sex, life_stage }]);
         }
         let new = !self.get("new_name").is_empty();
         let mut details = self.all("count").zip(self.all("sex")).zip(self.all("life_stage"));
@@ -196,8 +202,10 @@ mod tests {
         let said = said.unwrap();
         assert_eq!(said[0], Species { count: Some(2), sex: Some(Sex::Female), ..Species::of("red fox") });
         assert_eq!(said[1], Species { life_stage: Some(LifeStage::Juvenile), ..Species::of("roe deer") });
-        let button = species(&[("species", ""), ("count", "0"), ("class", "hen")]).unwrap();
-        assert_eq!(button, [Species::of("hen")]);
+        let row = [("species", ""), ("count", "3"), ("sex", "female"), ("life_stage", "")];
+        let button = |class| species(&[&row[..], &[("count", "7"), ("class", class)]].concat()).unwrap();
+        let hen = Species { count: Some(3), sex: Some(Sex::Female), ..Species::of("hen") };
+        assert_eq!((button("hen"), button("blank")), (vec![hen], vec![Species::of("blank")]));
     }
 
     #[test]

@@ -364,7 +364,7 @@ fn without_scripts_forms_do_the_same() {
     let (question, second) = shown(&mut browser);
     browser.click("#search");
     browser.enter("vulpes VULPES");
-    browser.click("#named [name=count]");
+    browser.click("#answer [name=count]");
     browser.enter("2");
     browser.press("Enter");
     next(&mut browser, &question);

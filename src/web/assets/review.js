@@ -5,6 +5,7 @@ const AHEAD = 6;
 const MAX_WAIT_MS = 15000;
 const LEARN_EVERY_MS = 2000;
 const WAITING = "eyeshine.waiting";
+const MAX_SPECIES = 10;
 const KEYS_ON = "eyeshine.keys";
 const at = (id) => document.getElementById(id);
 const place = at("card");
@@ -228,6 +229,7 @@ function look(link) {
 }
 
 document.addEventListener("click", (event) => {
+  if (event.target.matches(".another")) return another(event.target);
   const link = event.target.closest(".frames a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -254,9 +256,20 @@ function question(step) {
 }
 
 function scope() {
-  const boxes = place.querySelectorAll(".only");
-  boxes.forEach((it) => (it.checked = !it.checked));
-  if (boxes.length) say(boxes[0].checked ? "Of this frame alone" : "Of the whole event");
+  const box = place.querySelector(".only");
+  if (!box) return;
+  box.checked = !box.checked;
+  say(box.checked ? "Of this frame alone" : "Of the whole event");
+}
+
+// A further species: another row like the last.
+function another(button) {
+  const row = button.previousElementSibling.cloneNode(true);
+  row.querySelectorAll("input, select").forEach((it) => (it.value = ""));
+  row.querySelector("label").firstChild.nodeValue = "Further species";
+  button.before(row);
+  row.querySelector("input").focus();
+  button.hidden = button.form.querySelectorAll("[name=species]").length >= MAX_SPECIES;
 }
 
 function help() {
@@ -281,6 +294,7 @@ function keysChosen() {
 keys.addEventListener("change", keysChosen);
 at("keys-choice").hidden = false;
 keysChosen();
+document.body.classList.add("scripted");
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
