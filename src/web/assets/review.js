@@ -5,6 +5,8 @@ const AHEAD = 6;
 const MAX_WAIT_MS = 15000;
 const LEARN_EVERY_MS = 2000;
 const WAITING = "eyeshine.waiting";
+// A second click or tap that comes so soon is of the same press.
+const PRESS_MS = 300;
 const MAX_SPECIES = 10;
 const KEYS_ON = "eyeshine.keys";
 const at = (id) => document.getElementById(id);
@@ -20,6 +22,8 @@ let waiting = JSON.parse(sessionStorage.getItem(WAITING) || "[]");
 // Cards of answers on their way, should one be refused.
 const sent = new Map();
 let sending = false;
+// From when on clicks are meant for what is shown.
+let clicksFrom = 0;
 waiting.forEach((it) => it.question && done.add(it.question));
 
 function say(text) {
@@ -39,6 +43,7 @@ function saving() {
 
 // Shows a question, or that there is none.
 function show(index) {
+  const before = place.querySelector(".card");
   shown = Math.max(0, Math.min(index, cards.length - 1));
   const card = cards[shown];
   if (card) place.replaceChildren(card);
@@ -55,6 +60,7 @@ function show(index) {
   at("choose").hidden = !card;
   // Enter is not to press the button that was pressed last.
   (card ? card.querySelector("h2") : place.firstChild).focus({ preventScroll: true });
+  if (before && before !== card) clicksFrom = performance.now() + PRESS_MS;
   cards.slice(shown + 1).forEach(prefetch);
 }
 
@@ -191,6 +197,7 @@ function submit(form, button) {
   const card = form.closest(".card");
   const question = card?.dataset.question;
   const what = body.getAll("class").concat(body.getAll("species")).filter((it) => it).join(" and ");
+  clicksFrom = performance.now() + PRESS_MS;
   const said = url === "/review/undo" ? "Taken back" : what || "Skipped";
   if (card) {
     done.add(question);
@@ -227,6 +234,17 @@ function look(link) {
   });
   say(link.textContent);
 }
+
+// The second click of a double click, and one that was meant for the card before, are no answer.
+document.addEventListener(
+  "click",
+  (event) => {
+    const form = event.target.closest("button")?.form;
+    const soon = event.detail > 1 || (event.detail && performance.now() < clicksFrom);
+    if (soon && form?.method === "post" && event.target.closest("button").type === "submit") event.preventDefault();
+  },
+  true,
+);
 
 document.addEventListener("click", (event) => {
   if (event.target.matches(".another")) return another(event.target);
@@ -299,6 +317,8 @@ document.body.classList.add("scripted");
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
   const from = event.target;
+  // One press is one answer, however long it lasts.
+  if (event.repeat && event.key === "Enter" && from.closest("button")) return event.preventDefault();
   if (event.key === "Escape" && from.matches("input, select")) return place.querySelector("h2")?.focus();
   if (!keys.checked || from.matches("input:not([type=checkbox]), select, textarea")) return;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
