@@ -60,6 +60,7 @@ function show(index) {
   at("choose").hidden = !card;
   // Enter is not to press the button that was pressed last.
   (card ? card.querySelector("h2") : place.firstChild).focus({ preventScroll: true });
+  if (place.getBoundingClientRect().top < 0) place.scrollIntoView({ behavior: "instant" });
   if (before && before !== card) clicksFrom = performance.now() + PRESS_MS;
   cards.slice(shown + 1).forEach(prefetch);
 }
