@@ -9,7 +9,9 @@ use super::api::on_disk;
 use super::names::{self, Offered};
 use super::who::Who;
 use crate::infer::head::BLANK;
-use crate::observe::store::{Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Sex, Species};
+use crate::observe::store::{
+    Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Recorded, Sex, Species, Standing, Store, StoreError,
+};
 
 /// Species of one answer, at most.
 const MAX_SPECIES: usize = 10;
@@ -134,8 +136,12 @@ pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<String>, Vec<O
     Ok((named, offered))
 }
 
-/// Takes down what a form says of a question, or of an event without one; what was taken down, for people.
-pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<Result<String, NotTaken>, Response> {
+/// Takes down what a form says of a question, or of an event without one; what others had said that holds no longer.
+pub(super) async fn take_down(
+    app: &App,
+    who: &Who,
+    fields: &Fields,
+) -> Result<Result<Vec<String>, NotTaken>, Response> {
     let task = match task(app, fields.get("task")) {
         Ok(it) => it,
         Err(why) => return Ok(Err(why)),
@@ -150,27 +156,40 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
         Ok(it) => it,
         Err(why) => return Ok(Err(why)),
     };
-    let said: Vec<&str> = species.iter().map(|it| &*it.class).collect();
-    let said = said.join(" and ");
     let (store, labeller) = (app.store.clone(), who.name.clone());
-    let given = on_disk(app, move || {
+    on_disk(app, move || {
         let given = match (event, question) {
             (Some(event), question) => {
                 let frame = frame.map(FrameName::Picture);
+                let before = of_others(&store, event, &task, &labeller)?;
                 let answer = Answer { event, frame, task, labeller, species, verified: false, key, question };
-                store.answer(&answer).map(drop)
+                store.answer(&answer).map(|_| Some((before, answer)))
             }
-            (None, Some(question)) => store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(drop),
+            (None, Some(question)) => {
+                store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(|_| None)
+            }
             (None, None) => return Ok(Err(invalid("of what? Neither an event nor a question is named".into()))),
         };
         match given {
-            Ok(()) => Ok(Ok(())),
+            Ok(Some((before, it))) if !before.is_empty() => {
+                let now = of_others(&store, it.event, &it.task, &it.labeller)?;
+                let gone = before.iter().filter(|it| !now.contains(it));
+                Ok(Ok(gone.map(|it| format!("{}’s {}", it.labeller, it.classes)).collect()))
+            }
+            Ok(_) => Ok(Ok(Vec::new())),
             Err(AnswerError::Store(error)) => Err(error),
             Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
             Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
         }
-    });
-    Ok(given.await?.map(|()| said))
+    })
+    .await
+}
+
+/// What holds of an event, and others said.
+fn of_others(store: &Store, event: Uuid, task: &str, labeller: &str) -> Result<Vec<Recorded>, StoreError> {
+    let mut all = store.recorded(None, Some(event))?;
+    all.retain(|it| it.standing == Standing::Holds && it.task == task && it.labeller != labeller);
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -174,6 +174,7 @@ async function acknowledged(it, told) {
     at("progress").textContent = told.progress;
     say(`${it.said}. ${told.progress}`);
   }
+  if (told.replaced) trouble(`Your answer “${it.said}” replaced ${told.replaced.join(" and ")}.`);
   if (it.url !== "/review/undo") return;
   if (!told.question) return say("There is nothing to undo");
   done.delete(told.question);
