@@ -323,17 +323,19 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat && event.key === "Enter" && from.closest("button")) return event.preventDefault();
   if (event.key === "Escape" && from.matches("input, select")) return place.querySelector("h2")?.focus();
   if (!keys.checked || from.matches("input:not([type=checkbox]), select, textarea")) return;
+  // Caps Lock changes no meaning.
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (arrow) event.shiftKey ? question(arrow) : frame(arrow);
-  else if (event.key === "/") place.querySelector("#search")?.focus();
-  else if (event.key === "?") help();
-  else if (event.key === "a") scope();
-  else if (event.key === "c") otherView();
+  else if (key === "/") place.querySelector("#search")?.focus();
+  else if (key === "?") help();
+  else if (key === "a") scope();
+  else if (key === "c") otherView();
   // What has the focus is pressed by Enter as everywhere.
-  else if (event.key === "Enter" && from.closest("a, button, summary, input")) return;
+  else if (key === "Enter" && from.closest("a, button, summary, input")) return;
   else {
-    const button = [...document.querySelectorAll("main [data-key]")].find((it) => it.dataset.key === event.key);
-    if (!button?.form || !button.checkVisibility()) return;
+    const button = [...document.querySelectorAll("main [data-key]")].find((it) => it.dataset.key === key);
+    if (!button?.form || !button.getClientRects().length) return;
     // One press is one answer, however long it lasts.
     if (!event.repeat) submit(button.form, button);
   }
