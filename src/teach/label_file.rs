@@ -231,6 +231,11 @@ pub fn class_name(task: &str, written: &str) -> Result<String, String> {
     Ok(RESERVED.into_iter().find(is_meant).map_or(class, |it| it.0).to_owned())
 }
 
+/// What else they are called, with commas between.
+pub fn also_called() -> String {
+    RESERVED.iter().flat_map(|it| it.1).copied().collect::<Vec<_>>().join(",")
+}
+
 /// Whether a name means something here and is no species that somebody has to name first.
 pub fn is_reserved(class: &str) -> bool {
     RESERVED.iter().any(|it| it.0 == class)

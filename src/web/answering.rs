@@ -15,8 +15,17 @@ use super::said::{self, Fields, NotTaken};
 use super::who::Who;
 
 type Sent = Form<Vec<(String, String)>>;
-/// The question to go on with, where it is not the next; or why it was not done.
-type Done = Result<Result<Option<Uuid>, NotTaken>, Response>;
+/// Or why it was not done.
+type Done = Result<Result<Outcome, NotTaken>, Response>;
+
+/// What came of what a form says.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// The question to go on with, where it is not the next.
+    question: Option<Uuid>,
+    /// What others had said that holds no longer.
+    replaced: Vec<String>,
+}
 
 /// What a script is told once an answer is on disk.
 #[derive(Debug, Serialize)]
@@ -24,13 +33,17 @@ struct Told {
     progress: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<Uuid>,
+    /// What others had said that holds no longer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
 }
 
 /// Takes an answer down; then the next question.
 pub(super) async fn answer(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
     let fields = Fields(fields);
     let done = said::take_down(&app, &who, &fields).await;
-    on(&app, &who, &headers, &fields, done.map(|it| it.map(|_| None))).await
+    on(&app, &who, &headers, &fields, done.map(|it| it.map(|replaced| Outcome { replaced, ..Outcome::default() })))
+        .await
 }
 
 /// Leaves a question to others.
@@ -40,7 +53,7 @@ pub(super) async fn skip(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match fields.id("question") {
         Ok(Some(question)) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(None))
+            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(Outcome::default()))
         }
         Ok(None) => Ok(Err(invalid("which question?".to_owned()))),
         Err(why) => Ok(Err(invalid(why))),
@@ -54,7 +67,8 @@ pub(super) async fn undo(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match said::task(&app, fields.get("task")) {
         Ok(task) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            on_disk(&app, move || store.undo(&task, &name)).await.map(|again| Ok(again.map(|it| it.id)))
+            let again = on_disk(&app, move || store.undo(&task, &name)).await;
+            again.map(|it| Ok(Outcome { question: it.map(|it| it.id), ..Outcome::default() }))
         }
         Err(why) => Ok(Err(why)),
     };
@@ -67,8 +81,8 @@ fn is_script(headers: &HeaderMap) -> bool {
 
 /// A script is told that it is on disk; a browser without one goes on to the next question. What was not done is said to both.
 async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Done) -> Response {
-    let question = match done {
-        Ok(Ok(question)) => question,
+    let Outcome { question, replaced } = match done {
+        Ok(Ok(outcome)) => outcome,
         Ok(Err((status, why))) => return refused(who, headers, fields, status, why),
         Err(response) => return response,
     };
@@ -79,7 +93,7 @@ async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Do
     }
     let store = app.store.clone();
     match on_disk(app, move || store.queue_state(&task)).await {
-        Ok(state) => Json(Told { progress: progress(&state).said, question }).into_response(),
+        Ok(state) => Json(Told { progress: progress(&state).said, question, replaced }).into_response(),
         Err(response) => response,
     }
 }

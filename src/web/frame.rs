@@ -25,6 +25,8 @@ pub(super) struct Link {
 /// What the templates know of who asks.
 pub(super) struct Frame {
     pub(super) here: &'static str,
+    /// Who is here.
+    pub(super) name: String,
     pub(super) csrf: String,
     pub(super) may_label: bool,
     pub(super) may_administer: bool,
@@ -35,6 +37,7 @@ impl Frame {
     pub(super) fn new(here: &'static str, who: &Who) -> Frame {
         Frame {
             here,
+            name: who.name.clone(),
             csrf: who.csrf().into(),
             may_label: who.may(Role::Label),
             may_administer: who.may(Role::Administer),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::App;
 use super::api::on_disk;
-use super::frame::{not_done, page};
+use super::frame::{Frame, not_done, page};
 use super::said;
 use super::who::Who;
 use crate::observe::store::{StoreError, StoredEvent};
@@ -23,6 +23,7 @@ const MAX_NAMED: usize = 6;
 #[derive(Template)]
 #[template(path = "review-learning.html")]
 struct Line {
+    frame: Frame,
     learning: Learning,
 }
 
@@ -47,7 +48,9 @@ pub(super) async fn learning(State(app): State<App>, who: Who, Query(asked): Que
         Ok(it) => it,
         Err((status, why)) => return not_done(&who, status, why, "/review"),
     };
-    of(&app, &task).await.map_or_else(|response| response, |learning| page(&Line { learning }))
+    of(&app, &task)
+        .await
+        .map_or_else(|response| response, |learning| page(&Line { frame: Frame::new("Review", &who), learning }))
 }
 
 /// How it goes with a task.

@@ -34,6 +34,8 @@ struct Review {
     frame: Frame,
     task: String,
     tasks: Vec<String>,
+    /// So long a question is lent.
+    lease_secs: f64,
     progress: Progress,
     learning: Learning,
     classes: Vec<Choice>,
@@ -131,7 +133,8 @@ pub(super) async fn review(State(app): State<App>, who: Who, Query(asked): Query
     let made = async {
         let (task, cards, classes, progress) = cards(&app, &who, &asked, 1).await?;
         let (frame, learning) = (Frame::new("Review", &who), learning::of(&app, &task).await?);
-        Ok(page(&Review { frame, task, tasks: app.teach.tasks.clone(), progress, learning, classes, cards }))
+        let (tasks, lease_secs) = (app.teach.tasks.clone(), app.lease_secs);
+        Ok(page(&Review { frame, task, tasks, lease_secs, progress, learning, classes, cards }))
     };
     made.await.unwrap_or_else(|it: Response| it)
 }

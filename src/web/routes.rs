@@ -32,6 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(None, "/readyz", ready),
         get(None, "/style.css", page::style),
         get(None, "/live.js", page::script),
+        get(None, "/answers.js", page::answers_script),
         get(None, "/review.js", page::review_script),
         get(None, "/setup.js", setup::script),
         get(None, "/eyes.svg", page::logo),

@@ -9,7 +9,9 @@ use super::api::on_disk;
 use super::names::{self, Offered};
 use super::who::Who;
 use crate::infer::head::BLANK;
-use crate::observe::store::{Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Sex, Species};
+use crate::observe::store::{
+    Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Recorded, Sex, Species, Standing, Store, StoreError,
+};
 
 /// Species of one answer, at most.
 const MAX_SPECIES: usize = 10;
@@ -49,8 +51,14 @@ impl Fields {
     pub(super) fn species(&self, task: &str, offered: &[Offered]) -> Result<Vec<Species>, String> {
         let class = self.get("class");
         if !class.is_empty() {
-            // A button's name is one of ours.
-            return Ok(vec![Species::of(&names::meant(class, task, offered, true)?)]);
+            // A button's name is one of ours. What is known of the first row goes with it, but for what is not there.
+            let class = names::meant(class, task, offered, true)?;
+            if class == BLANK {
+                return Ok(vec![Species::of(&class)]);
+            }
+            let (count, sex, stage) = (self.get("count"), self.get("sex"), self.get("life_stage"));
+            let (count, sex, life_stage) = (count_of(count)?, sex_of(sex)?, stage_of(stage)?);
+            return Ok(vec![Species { class, count, sex, life_stage }]);
         }
         let new = !self.get("new_name").is_empty();
         let mut details = self.all("count").zip(self.all("sex")).zip(self.all("life_stage"));
@@ -128,8 +136,12 @@ pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<String>, Vec<O
     Ok((named, offered))
 }
 
-/// Takes down what a form says of a question, or of an event without one; what was taken down, for people.
-pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<Result<String, NotTaken>, Response> {
+/// Takes down what a form says of a question, or of an event without one; what others had said that holds no longer.
+pub(super) async fn take_down(
+    app: &App,
+    who: &Who,
+    fields: &Fields,
+) -> Result<Result<Vec<String>, NotTaken>, Response> {
     let task = match task(app, fields.get("task")) {
         Ok(it) => it,
         Err(why) => return Ok(Err(why)),
@@ -144,27 +156,40 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
         Ok(it) => it,
         Err(why) => return Ok(Err(why)),
     };
-    let said: Vec<&str> = species.iter().map(|it| &*it.class).collect();
-    let said = said.join(" and ");
     let (store, labeller) = (app.store.clone(), who.name.clone());
-    let given = on_disk(app, move || {
+    on_disk(app, move || {
         let given = match (event, question) {
             (Some(event), question) => {
                 let frame = frame.map(FrameName::Picture);
+                let before = of_others(&store, event, &task, &labeller)?;
                 let answer = Answer { event, frame, task, labeller, species, verified: false, key, question };
-                store.answer(&answer).map(drop)
+                store.answer(&answer).map(|_| Some((before, answer)))
             }
-            (None, Some(question)) => store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(drop),
+            (None, Some(question)) => {
+                store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(|_| None)
+            }
             (None, None) => return Ok(Err(invalid("of what? Neither an event nor a question is named".into()))),
         };
         match given {
-            Ok(()) => Ok(Ok(())),
+            Ok(Some((before, it))) if !before.is_empty() => {
+                let now = of_others(&store, it.event, &it.task, &it.labeller)?;
+                let gone = before.iter().filter(|it| !now.contains(it));
+                Ok(Ok(gone.map(|it| format!("{}’s {}", it.labeller, it.classes)).collect()))
+            }
+            Ok(_) => Ok(Ok(Vec::new())),
             Err(AnswerError::Store(error)) => Err(error),
             Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
             Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
         }
-    });
-    Ok(given.await?.map(|()| said))
+    })
+    .await
+}
+
+/// What holds of an event, and others said.
+fn of_others(store: &Store, event: Uuid, task: &str, labeller: &str) -> Result<Vec<Recorded>, StoreError> {
+    let mut all = store.recorded(None, Some(event))?;
+    all.retain(|it| it.standing == Standing::Holds && it.task == task && it.labeller != labeller);
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -196,8 +221,10 @@ mod tests {
         let said = said.unwrap();
         assert_eq!(said[0], Species { count: Some(2), sex: Some(Sex::Female), ..Species::of("red fox") });
         assert_eq!(said[1], Species { life_stage: Some(LifeStage::Juvenile), ..Species::of("roe deer") });
-        let button = species(&[("species", ""), ("count", "0"), ("class", "hen")]).unwrap();
-        assert_eq!(button, [Species::of("hen")]);
+        let row = [("species", ""), ("count", "3"), ("sex", "female"), ("life_stage", "")];
+        let button = |class| species(&[&row[..], &[("count", "7"), ("class", class)]].concat()).unwrap();
+        let hen = Species { count: Some(3), sex: Some(Sex::Female), ..Species::of("hen") };
+        assert_eq!((button("hen"), button("blank")), (vec![hen], vec![Species::of("blank")]));
     }
 
     #[test]

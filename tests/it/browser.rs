@@ -171,6 +171,15 @@ impl Browser {
 
     /// Presses with the mouse what a selector finds.
     pub(crate) fn click(&mut self, selector: &str) {
+        self.click_times(selector, 1);
+    }
+
+    /// Presses it twice, as those do who learnt it elsewhere.
+    pub(crate) fn double_click(&mut self, selector: &str) {
+        self.click_times(selector, 2);
+    }
+
+    fn click_times(&mut self, selector: &str, n: u32) {
         self.wait_until_shown();
         let found = format!(
             "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{ block: 'center' }}); \
@@ -178,9 +187,11 @@ impl Browser {
             json!(selector)
         );
         let at = self.eval(&found);
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({ "type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", params);
+        for nth in 1..=n {
+            for kind in ["mousePressed", "mouseReleased"] {
+                let params = json!({ "type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": nth });
+                self.call("Input.dispatchMouseEvent", params);
+            }
         }
     }
 

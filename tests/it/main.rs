@@ -27,6 +27,7 @@ mod review;
 mod schema;
 mod setup;
 mod shadow;
+mod slips;
 mod tasks;
 mod teach;
 mod tls;

@@ -208,6 +208,17 @@ fn masks_are_drawn_by_mouse_and_by_keys_alone_and_nothing_keeps_anybody_out() {
     let file = fs::read_to_string(daemon.state.path().join("cameras/ball.1.toml")).unwrap();
     assert!(file.contains("sigma = 3.5\n") && file.contains("tried = false"), "{file}");
 
+    // A trial that ends says nothing of settings that were changed while it ran.
+    browser.eval(
+        "window.fetch = async () => new Response('<button id=save>Save what was tried</button>\
+             <section id=trial data-running=false><h2>What would have been</h2></section>'); true",
+    );
+    let save = "document.getElementById('save').textContent";
+    browser.eval("renew()");
+    assert_eq!(browser.text(save), "Save what was tried");
+    browser.eval("changed(); renew()");
+    assert_eq!(browser.text(save), "Save without trying");
+
     // Without scripts: by numbers; what is wrong is said.
     browser.without_scripts(true);
     browser.go(&url);

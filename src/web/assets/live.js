@@ -36,18 +36,30 @@ function sayNewest() {
   document.getElementById("said").textContent = first.querySelector(".picture img")?.alt || first.querySelector(".name")?.textContent || "";
 }
 
+class LoggedOut extends Error {}
+
+function askToLogIn() {
+  if (link.querySelector("a")) return;
+  const way = document.createElement("a");
+  way.href = "/login?to=/";
+  way.textContent = "logged out: log in";
+  link.replaceChildren(way);
+}
+
 async function renew() {
   if (!document.hidden) {
     try {
       const answer = await fetch("/", { cache: "no-store" });
+      if (answer.status === 401) throw new LoggedOut();
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       if (!answer.ok || !next) throw new Error(answer.statusText);
       become(document.getElementById("live"), next);
       sayNewest();
       link.textContent = "live";
-    } catch {
-      // The daemon may be starting again: the next try tells.
-      link.textContent = "no answer";
+    } catch (error) {
+      // The daemon may be starting again, or they log in elsewhere: the next try tells.
+      if (error instanceof LoggedOut) askToLogIn();
+      else link.textContent = "no answer";
     }
     link.classList.toggle("lost", link.textContent !== "live");
   }

@@ -1,43 +1,40 @@
 // Answers by keys, one picture after the other. The forms of the page do the same without this; here they are sent in the
-// background, in their order and each until it is acknowledged, while the next question, fetched before, is shown at once.
+// background (answers.js), while the next question, fetched before, is shown at once.
 "use strict";
 const AHEAD = 6;
-const MAX_WAIT_MS = 15000;
 const LEARN_EVERY_MS = 2000;
-const WAITING = "eyeshine.waiting";
+// A second click or tap that comes so soon is of the same press; so long nobody has yet seen that another card came unasked.
+const PRESS_MS = 300;
+const SEEN_MS = 500;
+const MAX_SPECIES = 10;
 const KEYS_ON = "eyeshine.keys";
-const at = (id) => document.getElementById(id);
 const place = at("card");
 const task = place.dataset.task;
+const LEASE_MS = 1000 * place.dataset.leaseSecs;
+// What came by its address is shown whoever it is lent to.
+const linked = new URLSearchParams(location.search).get("question");
 
 // Questions that are here and not answered, the shown one at `shown`; and those that are done or on their way.
 let cards = [...place.querySelectorAll(".card")];
 let shown = 0;
 const done = new Set();
-// Answers on their way: [{ url, body, question, said }]. A tab that is loaded anew goes on with them.
-let waiting = JSON.parse(sessionStorage.getItem(WAITING) || "[]");
+// When the cards were lent, and from when on keys and clicks are meant for what is shown.
+let lentAt = Date.now();
+let keysFrom = 0;
+let clicksFrom = 0;
+// The page is about to be left: nothing more is lent.
+let going = false;
 // Cards of answers on their way, should one be refused.
 const sent = new Map();
-let sending = false;
 waiting.forEach((it) => it.question && done.add(it.question));
 
 function say(text) {
   at("said").textContent = text;
 }
 
-function trouble(text) {
-  at("trouble").textContent = text;
-}
-
-function saving() {
-  sessionStorage.setItem(WAITING, JSON.stringify(waiting));
-  const word = waiting.length ? (sending === "again" ? `not saved yet: ${waiting.length} wait, trying again` : "saving") : "saved";
-  at("saving").textContent = word;
-  at("saving").className = sending === "again" ? "lost" : waiting.length ? "going" : "";
-}
-
-// Shows a question, or that there is none.
-function show(index) {
+// Shows a question, or that there is none. `unasked`: nobody pressed anything for it.
+function show(index, unasked) {
+  const before = place.querySelector(".card");
   shown = Math.max(0, Math.min(index, cards.length - 1));
   const card = cards[shown];
   if (card) place.replaceChildren(card);
@@ -54,6 +51,11 @@ function show(index) {
   at("choose").hidden = !card;
   // Enter is not to press the button that was pressed last.
   (card ? card.querySelector("h2") : place.firstChild).focus({ preventScroll: true });
+  if (place.getBoundingClientRect().top < 0) place.scrollIntoView({ behavior: "instant" });
+  if (before && before !== card) {
+    clicksFrom = performance.now() + (unasked ? SEEN_MS : PRESS_MS);
+    if (unasked) keysFrom = clicksFrom;
+  }
   cards.slice(shown + 1).forEach(prefetch);
 }
 
@@ -69,21 +71,54 @@ function prefetch(card) {
 // Fetches further questions, and what the buttons are now.
 let fetching = null;
 let refillAgain = false;
-async function more(question) {
-  const asked = question ? `question=${question}` : `n=${AHEAD + waiting.length}`;
-  const answer = await fetch(`/review/cards?task=${encodeURIComponent(task)}&${asked}`, { cache: "no-store" });
+
+async function pageOf(path) {
+  const answer = await fetch(path, { cache: "no-store" });
+  if (answer.status === 401) loggedOut("You are not logged in any more.");
   if (!answer.ok) throw new Error(answer.statusText);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// A question, or all that are lent to this person, lent anew.
+async function lent(question) {
+  const [asked, began] = [question ? `question=${question}` : `n=${Math.max(AHEAD, cards.length) + waiting.length}`, Date.now()];
+  const page = await pageOf(`/review/cards?task=${encodeURIComponent(task)}&${asked}`);
+  if (!question) lentAt = began;
   const classes = page.getElementById("classes");
   if (classes.textContent !== at("classes").textContent) at("classes").replaceWith(classes);
   at("progress").replaceWith(page.getElementById("progress"));
+  const all = [...page.querySelectorAll(".card")].map((it) => document.adoptNode(it));
+  return all.filter((it) => question || !done.has(it.dataset.question));
+}
+
+async function more(question) {
+  const fresh = await lent(question);
   const known = new Set(cards.map((it) => it.dataset.question));
-  const fresh = [...page.querySelectorAll(".card")].map((it) => document.adoptNode(it));
-  return fresh.filter((it) => !known.has(it.dataset.question) && (question || !done.has(it.dataset.question)));
+  return fresh.filter((it) => !known.has(it.dataset.question));
+}
+
+function isStale(share) {
+  return Date.now() - lentAt > share * LEASE_MS;
+}
+
+// Whoever was away may have lost what was lent to them: it is fetched anew, but for the card under their eyes, if it is theirs.
+let renewing = null;
+function renew() {
+  renewing ||= lent()
+    .then((fresh) => {
+      const eyes = cards[shown];
+      cards = fresh.map((it) => (it.dataset.question === eyes?.dataset.question ? eyes : it));
+      if (eyes && eyes.dataset.question === linked && !cards.includes(eyes)) cards.unshift(eyes);
+      if (cards.includes(eyes)) shown = cards.indexOf(eyes);
+      else if (eyes || cards.length) show(0, true);
+      if (eyes && !cards.includes(eyes)) trouble("Somebody else has the question that was here by now: this is another.");
+    })
+    .finally(() => (renewing = null));
+  return renewing;
 }
 
 function refill() {
-  if (cards.length >= AHEAD) return;
+  if (cards.length >= AHEAD || out || going) return;
   if (fetching) {
     refillAgain = true;
     return;
@@ -108,56 +143,21 @@ function refill() {
     });
 }
 
-function wait(ms) {
-  return new Promise((then) => setTimeout(then, ms));
-}
-
-// Sends what waits, one after the other: an undo must not overtake what it takes back.
-async function send() {
-  if (sending) return;
-  let pause = 500;
-  while (waiting.length) {
-    sending ||= "now";
-    saving();
-    const it = waiting[0];
-    let answer;
-    try {
-      const head = { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" };
-      const csrf = new URLSearchParams(it.body).get("csrf");
-      if (csrf) head["X-Csrf-Token"] = csrf;
-      answer = await fetch(it.url, { method: "POST", headers: head, body: it.body });
-    } catch {
-      answer = null;
-    }
-    if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      // The same key again changes nothing, should it have arrived.
-      sending = "again";
-      saving();
-      await wait(pause);
-      pause = Math.min(2 * pause, MAX_WAIT_MS);
-      continue;
-    }
-    pause = 500;
-    sending = "now";
-    waiting.shift();
-    const told = await answer.json().catch(() => ({}));
-    if (!answer.ok) refused(it, told.error || answer.statusText);
-    else await acknowledged(it, told);
-  }
-  sending = false;
-  saving();
-  refill();
-}
-
 function refused(it, why) {
   done.delete(it.question);
   const card = sent.get(it.question);
   sent.delete(it.question);
-  if (card) {
-    cards.unshift(card);
-    show(0);
-  }
-  trouble(`Not saved: ${why}`);
+  const later = card && !bringBack(card);
+  trouble(`Not saved: ${why}${later ? " That question comes next." : ""}`);
+}
+
+// Shows a card again, or after the one in which somebody is writing; whether it is shown.
+function bringBack(card) {
+  cards = cards.filter((it) => it !== card);
+  const writing = place.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), select");
+  cards.splice(writing ? shown + 1 : 0, 0, card);
+  if (!writing) show(0, true);
+  return !writing;
 }
 
 async function acknowledged(it, told) {
@@ -166,6 +166,7 @@ async function acknowledged(it, told) {
     at("progress").textContent = told.progress;
     say(`${it.said}. ${told.progress}`);
   }
+  if (told.replaced) trouble(`Your answer “${it.said}” replaced ${told.replaced.join(" and ")}.`);
   if (it.url !== "/review/undo") return;
   if (!told.question) return say("There is nothing to undo");
   done.delete(told.question);
@@ -173,24 +174,56 @@ async function acknowledged(it, told) {
     // Whoever was fetching questions meanwhile may have been lent it, too.
     const fresh = await more(told.question);
     const again = [...fresh, ...cards].find((it) => it.dataset.question === told.question);
-    if (again) cards = [again, ...cards.filter((it) => it !== again)];
-    show(0);
+    if (again) bringBack(again);
     say("Taken back");
   } catch {
     location.reload();
   }
 }
 
+// Whether a name is offered, or meant by one that is: a slip is told while its picture is still there.
+function isOffered(input) {
+  const typed = input.value.trim().toLowerCase();
+  const names = [...input.list.options].flatMap((it) => [it.value, it.text]);
+  const further = [...at("classes").querySelectorAll("[name=class]")].map((it) => it.value).concat(input.list.dataset.also.split(","));
+  return !typed || names.concat(further).some((it) => it.toLowerCase() === typed);
+}
+
+// Whether a form says what can be meant; else it says what is wrong.
+function isMeant(form, button) {
+  if (form.id !== "answer" || button?.name === "skip") return true;
+  if (button?.name === "class") return form.querySelector("[name=count]").reportValidity();
+  const slip = !form.elements.new_name.checked && [...form.querySelectorAll("[name=species]")].find((it) => !isOffered(it));
+  if (!slip) return true;
+  const details = slip.closest("details");
+  if (details) details.open = true;
+  slip.setCustomValidity(`Nothing is called “${slip.value.trim()}” here so far: choose a name of the list, or tick that it is a new one.`);
+  return slip.reportValidity();
+}
+
+document.addEventListener("input", (event) => {
+  event.target.form?.querySelectorAll("[name=species]").forEach((it) => it.setCustomValidity(""));
+});
+
 function submit(form, button) {
-  if (form.id === "named" && !form.reportValidity()) return;
+  if (!isMeant(form, button)) return;
+  const card = form.closest(".card");
+  if (!card || !isStale(1) || out) return take(form, button, card);
+  // Who cannot be asked is told by the answer.
+  renew().catch(() => {}).then(() => cards.includes(card) && take(form, button, card));
+}
+
+function take(form, button, card) {
   const body = new URLSearchParams(new FormData(form));
+  body.delete("csrf");
   if (button?.name) body.append(button.name, button.value);
   const url = new URL(button?.getAttribute("formaction") || form.getAttribute("action"), location).pathname;
   trouble("");
-  const card = form.closest(".card");
   const question = card?.dataset.question;
-  const what = body.getAll("class").concat(body.getAll("species")).filter((it) => it).join(" and ");
-  const said = url === "/review/undo" ? "Taken back" : what || "Skipped";
+  const what = body.get("class") || body.getAll("species").filter((it) => it).join(" and ");
+  const said = { "/review/undo": "Taken back", "/review/skip": "Skipped" }[url] || what;
+  clicksFrom = performance.now() + PRESS_MS;
+  going = false;
   if (card) {
     done.add(question);
     sent.set(question, card);
@@ -227,7 +260,19 @@ function look(link) {
   say(link.textContent);
 }
 
+// The second click of a double click, and one that was meant for the card before, are no answer.
+document.addEventListener(
+  "click",
+  (event) => {
+    const form = event.target.closest("button")?.form;
+    const soon = event.detail > 1 || (event.detail && performance.now() < clicksFrom);
+    if (soon && form?.method === "post" && event.target.closest("button").type === "submit") event.preventDefault();
+  },
+  true,
+);
+
 document.addEventListener("click", (event) => {
+  if (event.target.matches(".another")) return another(event.target);
   const link = event.target.closest(".frames a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -254,9 +299,20 @@ function question(step) {
 }
 
 function scope() {
-  const boxes = place.querySelectorAll(".only");
-  boxes.forEach((it) => (it.checked = !it.checked));
-  if (boxes.length) say(boxes[0].checked ? "Of this frame alone" : "Of the whole event");
+  const box = place.querySelector(".only");
+  if (!box) return;
+  box.checked = !box.checked;
+  say(box.checked ? "Of this frame alone" : "Of the whole event");
+}
+
+// A further species: another row like the last.
+function another(button) {
+  const row = button.previousElementSibling.cloneNode(true);
+  row.querySelectorAll("input, select").forEach((it) => (it.value = ""));
+  row.querySelector("label").firstChild.nodeValue = "Further species";
+  button.before(row);
+  row.querySelector("input").focus();
+  button.hidden = button.form.querySelectorAll("[name=species]").length >= MAX_SPECIES;
 }
 
 function help() {
@@ -281,25 +337,29 @@ function keysChosen() {
 keys.addEventListener("change", keysChosen);
 at("keys-choice").hidden = false;
 keysChosen();
+document.body.classList.add("scripted");
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
   const from = event.target;
+  // One press is one answer, however long it lasts.
+  if (event.repeat && event.key === "Enter" && from.closest("button")) return event.preventDefault();
   if (event.key === "Escape" && from.matches("input, select")) return place.querySelector("h2")?.focus();
   if (!keys.checked || from.matches("input:not([type=checkbox]), select, textarea")) return;
+  // Caps Lock changes no meaning.
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (arrow) event.shiftKey ? question(arrow) : frame(arrow);
-  else if (event.key === "/") place.querySelector("#search")?.focus();
-  else if (event.key === "?") help();
-  else if (event.key === "a") scope();
-  else if (event.key === "c") otherView();
+  else if (key === "/") place.querySelector("#search")?.focus();
+  else if (key === "?") help();
+  else if (key === "a") scope();
+  else if (key === "c") otherView();
   // What has the focus is pressed by Enter as everywhere.
-  else if (event.key === "Enter" && from.closest("a, button, summary, input")) return;
+  else if (key === "Enter" && from.closest("a, button, summary, input")) return;
   else {
-    const button = [...document.querySelectorAll("main [data-key]")].find((it) => it.dataset.key === event.key);
-    if (!button?.form || !button.checkVisibility()) return;
-    // One press is one answer, however long it lasts.
-    if (!event.repeat) submit(button.form, button);
+    const button = [...document.querySelectorAll("main [data-key]")].find((it) => it.dataset.key === key);
+    if (!button?.form || !button.getClientRects().length) return;
+    if (!event.repeat && performance.now() >= keysFrom) submit(button.form, button);
   }
   event.preventDefault();
 });
@@ -308,10 +368,11 @@ document.addEventListener("keydown", (event) => {
 async function learn() {
   if (!document.hidden) {
     try {
-      const answer = await fetch(`/review/learning?task=${encodeURIComponent(task)}`, { cache: "no-store" });
-      if (!answer.ok) throw new Error(answer.statusText);
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      Object.assign(at("learning").dataset, next.getElementById("learning").dataset);
+      const next = await pageOf(`/review/learning?task=${encodeURIComponent(task)}`);
+      const learning = next.getElementById("learning").dataset;
+      Object.assign(at("learning").dataset, learning);
+      if (learning.who === who) loggedIn(learning.csrf);
+      else loggedOut(`${learning.who} is logged in by now, and no longer ${who}.`);
       for (const id of ["learning-state", "learning-named"]) {
         const now = next.getElementById(id);
         if (now.textContent !== at(id).textContent) at(id).replaceChildren(...now.childNodes);
@@ -325,9 +386,19 @@ async function learn() {
 }
 setTimeout(learn, LEARN_EVERY_MS);
 
-addEventListener("beforeunload", (event) => {
-  if (waiting.length) event.preventDefault();
+// Whoever leaves gives back what was lent to them; whoever comes back is lent it anew.
+addEventListener("beforeunload", () => (going = true));
+addEventListener("pagehide", () => {
+  const head = csrf ? { "X-Csrf-Token": csrf } : {};
+  for (const it of out ? [] : cards) {
+    fetch(`/api/v1/queue/${it.dataset.question}/release`, { method: "POST", keepalive: true, headers: head }).catch(() => {});
+  }
 });
+addEventListener("pageshow", (event) => {
+  going = false;
+  if (event.persisted) renew().catch(() => {});
+});
+document.addEventListener("visibilitychange", () => !document.hidden && isStale(0.5) && renew().catch(() => {}));
 
 // What was answered before the page was loaded anew is on its way.
 cards = cards.filter((it) => !done.has(it.dataset.question));

@@ -13,6 +13,8 @@ let corners = [];
 let cross = [50, 50];
 let dragged = null;
 let byKeys = false;
+// The settings are no longer those with which the page came.
+let differs = false;
 
 const say = (text) => (at("said").textContent = text);
 const round = (it) => Math.round(it * 10) / 10;
@@ -71,6 +73,7 @@ function further() {
 }
 
 function changed() {
+  differs = true;
   at("save").textContent = "Save without trying";
   draw();
 }
@@ -169,16 +172,27 @@ at("tools").hidden = false;
 at("drawing").hidden = false;
 draw();
 
+function loggedOut() {
+  const [line, link] = [document.createElement("p"), document.createElement("a")];
+  link.href = `/login?to=${encodeURIComponent(location.pathname + location.search)}`;
+  link.textContent = "Log in";
+  line.className = "error";
+  line.setAttribute("role", "alert");
+  line.append("You are not logged in any more: what came of the trial is shown once you are. ", link);
+  at("trial").append(line);
+}
+
 // A trial that runs is asked how far it is; when it is over, whether these settings are tried is for the page to say.
 async function renew() {
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.status === 401) return loggedOut();
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     const trial = next.getElementById("trial");
     if (!answer.ok || !trial) throw new Error(answer.statusText);
     at("trial").replaceWith(trial);
     if (trial.dataset.running === "false") {
-      at("save").textContent = next.getElementById("save").textContent;
+      if (!differs) at("save").textContent = next.getElementById("save").textContent;
       say(trial.querySelector("h2").textContent);
     }
   } catch {

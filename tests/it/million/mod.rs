@@ -299,7 +299,8 @@ fn pages(site: &Site, daemon: &Daemon) {
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
     for path in &paths {
         let path = path.replace(' ', "%20");
-        let bytes: usize = [&*path, "/style.css", "/review.js"].iter().map(|it| get(&daemon.url, it).body.len()).sum();
+        let bytes: usize =
+            [&*path, "/style.css", "/answers.js", "/review.js"].iter().map(|it| get(&daemon.url, it).body.len()).sum();
         assert!(bytes <= MAX_PAGE_BYTES, "{path}: {bytes} bytes");
         sizes.insert(
             path.split(['?', '#']).next().unwrap().split('/').nth(1).map_or("", |it| match it {
