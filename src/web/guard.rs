@@ -106,6 +106,11 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Refused> {
 /// Who asks; `None`: somebody. A token that is nobody's is refused, whatever it asks for.
 fn known(app: &App, headers: &HeaderMap, caller: IpAddr) -> Result<Option<Who>, Refused> {
     if app.persons.is_open() {
+        // Only whoever is on this machine may come unnamed, and who is behind a proxy need not be.
+        if ["x-forwarded-for", "forwarded"].iter().any(|it| headers.contains_key(*it)) {
+            let error = "this came by a proxy, and nobody is named: add a [[web.person]] to the configuration";
+            return Err(Refused::forbidden("proxy", error));
+        }
         return Ok(Some(Who::local()));
     }
     let Some(authorization) = headers.get(header::AUTHORIZATION) else {
