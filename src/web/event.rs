@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::App;
 use super::api::events::Hides;
 use super::api::on_disk;
-use super::frame::{Frame, go, not_done, page};
+use super::frame::{Frame, go, in_query, not_done, page};
 use super::names::{Choice, choices};
 use super::page::{EventCard, Moment, event_card};
+use super::refused::Named;
 use super::review::{AnswerFields, FrameLink, Shown, frame_links, is_hidden, shown};
 use super::said::{self, Fields};
-use super::who::Who;
+use super::who::{Role, Who};
 use crate::domain::Observation;
 use crate::observe::store::{Recorded, Standing};
 
@@ -64,13 +65,14 @@ pub(super) struct Asked {
 pub(super) async fn event(
     State(app): State<App>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    made(&app, &who, id, asked.media).await.unwrap_or_else(|it| it)
+    made(&app, &who, id, asked).await.unwrap_or_else(|it| it)
 }
 
-async fn made(app: &App, who: &Who, id: Uuid, media: Option<Uuid>) -> Result<Response, Response> {
+async fn made(app: &App, who: &Who, id: Uuid, asked: Asked) -> Result<Response, Response> {
+    let task = said::task(app, &asked.task).map_err(|(status, why)| not_done(who, status, why, "/"))?;
     let (store, hides) = (app.store.clone(), Hides::from(app, who));
     let read = move || {
         let mut stored: Vec<_> = store.event(id)?.into_iter().collect();
@@ -119,15 +121,36 @@ async fn made(app: &App, who: &Who, id: Uuid, media: Option<Uuid>) -> Result<Res
 pub(super) async fn label(
     State(app): State<App>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
     Form(mut fields): Form<Vec<(String, String)>>,
 ) -> Response {
     // The address says which event it is.
     fields.retain(|it| it.0 != "event" && it.0 != "question");
     fields.push(("event".into(), id.to_string()));
-    let done = async { said::take_down(&app, &who, &Fields(fields)).await };
-    let back = format!("/events/{id}");
-    match done.await {
+    let fields = Fields(fields);
+    let back = format!("/events/{id}?task={}", in_query(fields.get("task")));
+    match said::take_down(&app, &who, &fields).await {
+        Ok(Ok(_)) => go(&back),
+        Ok(Err((status, why))) => not_done(&who, status, why, &back),
+        Err(response) => response,
+    }
+}
+
+/// Takes back what one said oneself; then the event as it is now.
+pub(super) async fn take_back(
+    State(app): State<App>,
+    who: Who,
+    Named(id): Named<Uuid>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    let back = format!("/events/{id}?task={}", in_query(fields.get("task")));
+    let Ok(Some(answer)) = fields.id("answer") else {
+        return not_done(&who, StatusCode::UNPROCESSABLE_ENTITY, "Which answer?", &back);
+    };
+    let (store, name) = (app.store.clone(), who.name.clone());
+    match on_disk(&app, move || said::not_taken(store.take_back(answer, &name))).await {
+        // Sent twice it is taken back all the same.
         Ok(Ok(_)) => go(&back),
         Ok(Err((status, why))) => not_done(&who, status, why, &back),
         Err(response) => response,

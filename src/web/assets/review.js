@@ -203,6 +203,8 @@ function submit(form, button) {
 }
 
 document.addEventListener("submit", (event) => {
+  // To log out is no answer.
+  if (!event.target.closest("main")) return;
   event.preventDefault();
   if (event.target.matches(".views")) return look(place.querySelector(`.frames [data-media="${event.submitter.value}"]`));
   submit(event.target, event.submitter);
