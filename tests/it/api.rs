@@ -185,7 +185,10 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     assert_eq!(it.ask("POST", promote, "/api/v1/generations/species/7/promote", None).status, 404);
     assert_eq!(it.ask("POST", promote, "/api/v1/generations/species/0/promote", None).json()["serving"], 0);
     let back = "/api/v1/generations/{task}/rollback";
-    assert_eq!(it.ask("POST", back, "/api/v1/generations/species/rollback", None).status, 409);
+    for asked in ["", "?from=0", "?from=3"] {
+        let asked = format!("/api/v1/generations/species/rollback{asked}");
+        assert_eq!(it.ask("POST", back, &asked, None).status, 409, "{asked}");
+    }
 
     let paths = it.document["paths"].as_object().unwrap();
     let all =
