@@ -9,11 +9,14 @@ use super::api::on_disk;
 use super::names::{self, Offered};
 use super::who::Who;
 use crate::infer::head::BLANK;
-use crate::observe::store::{Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Sex, Species};
+use crate::observe::store::{
+    Answer, AnswerError, ClassNamed, FrameName, LifeStage, MomentAnswer, Sex, Species, StoreError,
+};
 
 /// Species of one answer, at most.
-const MAX_SPECIES: usize = 10;
-const MAX_COUNT: u32 = 100_000;
+const MAX_SPECIES: usize = 20;
+/// Animals of one species in one event, at most: more is a slip of the finger.
+const MAX_COUNT: u32 = 10_000;
 /// Characters of a client's key.
 const MAX_KEY: usize = 64;
 
@@ -54,8 +57,9 @@ impl Fields {
         }
         let new = !self.get("new_name").is_empty();
         let mut details = self.all("count").zip(self.all("sex")).zip(self.all("life_stage"));
+        check_number(self.all("species").count().max(1))?;
         let mut all: Vec<Species> = Vec::new();
-        for name in self.all("species").take(MAX_SPECIES) {
+        for name in self.all("species") {
             let ((count, sex), stage) = details.next().unwrap_or((("", ""), ""));
             if name.is_empty() {
                 continue;
@@ -69,20 +73,45 @@ impl Fields {
         if all.is_empty() {
             return Err("say what it shows".into());
         }
-        if all.len() > 1 && all.iter().any(|it| it.class == BLANK) {
-            return Err(format!("what shows several is not {BLANK}"));
-        }
+        check(&all).map_err(|(_, field, error)| if field == "count" { format!("count: {error}") } else { error })?;
         Ok(all)
     }
+}
+
+/// Whether so many species can be said at once.
+pub(super) fn check_number(n: usize) -> Result<(), String> {
+    let fits = (1..=MAX_SPECIES).contains(&n);
+    if fits { Ok(()) } else { Err(format!("species: must be a list of 1 to {MAX_SPECIES}, has {n}")) }
+}
+
+/// Whether that can be said, on a page or by a program; else of which species and which field of it what is wrong, no field: of
+/// all of them.
+pub(super) fn check(all: &[Species]) -> Result<(), (usize, &'static str, String)> {
+    for (nth, it) in all.iter().enumerate() {
+        if all[..nth].iter().any(|other| other.class == it.class) {
+            return Err((nth, "class", format!("{:?} stands there twice: say how many with count", it.class)));
+        }
+        if it.count.is_some_and(|it| !(1..=MAX_COUNT).contains(&it)) {
+            return Err((nth, "count", not_counted()));
+        }
+        if it.class == BLANK && (it.count.is_some() || it.sex.is_some() || it.life_stage.is_some()) {
+            return Err((nth, "class", format!("{BLANK} has no count, sex and life stage")));
+        }
+        if it.class == BLANK && all.len() > 1 {
+            return Err((nth, "", format!("what shows anything else is not {BLANK}")));
+        }
+    }
+    Ok(())
+}
+
+fn not_counted() -> String {
+    format!("must be between 1 and {MAX_COUNT}, or left out")
 }
 
 fn count_of(text: &str) -> Result<Option<u32>, String> {
     match text {
         "" => Ok(None),
-        text => match text.parse() {
-            Ok(count @ 1..=MAX_COUNT) => Ok(Some(count)),
-            _ => Err(format!("count: a number between 1 and {MAX_COUNT}")),
-        },
+        text => text.parse().map(Some).map_err(|_| format!("count: {}", not_counted())),
     }
 }
 
@@ -209,6 +238,8 @@ mod tests {
             (row("", "").to_vec(), "say what"),
             (row("red fox", "0").to_vec(), "between 1"),
             (row("red fox", "many").to_vec(), "between 1"),
+            (row("red fox", "10001").to_vec(), "between 1"),
+            (row("blank", "2").to_vec(), "no count"),
             (row("fxo", "").to_vec(), "fxo"),
             ([row("red fox", ""), row("Vulpes vulpes", "")].concat(), "twice"),
             ([row("red fox", ""), row("blank", "")].concat(), "not blank"),

@@ -173,6 +173,14 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     let back = format!("/api/v1/labels/{newest}");
     assert_eq!(it.ask("DELETE", "/api/v1/labels/{id}", &back, None).status, 204);
     assert_eq!(it.ask("DELETE", "/api/v1/labels/{id}", &back, None).status, 404);
+    // However it is written a known name is that class; and the last answer is undone though nobody had asked for it.
+    for name in ["Red Fox", "vulpes VULPES"] {
+        assert_eq!(it.ask("POST", path, &labels, Some(&json!({"species": [{"class": name}]}))).status, 201);
+        let listed = it.get("/api/v1/labels", "/api/v1/labels?limit=1").json();
+        assert_eq!(listed[0]["species"][0]["class"], "red fox", "{name}");
+        let undone = it.ask("POST", "/api/v1/queue/undo", "/api/v1/queue/undo", None).json();
+        assert_eq!((&undone["taken_back"], undone.get("id")), (&json!("red fox"), None));
+    }
     let of_event = it.get("/api/v1/labels", &format!("/api/v1/labels?event={id}")).json();
     assert_eq!(of_event[0]["standing"], "withdrawn");
 
