@@ -115,14 +115,15 @@ async fn made(app: &App, who: &Who, asked: Asked) -> Result<Response, Response> 
                 said: holds.map(|it| it.classes.as_str()).collect::<Vec<_>>().join(", "),
             });
         }
-        Ok((seen, chosen, items, older))
+        let said = if done_key.is_empty() { None } else { store.said_together(&done_key, &name)? };
+        Ok((seen, chosen, items, older, said))
     })
     .await?;
-    let of_species = format!("/gallery?species={}", in_query(&chosen));
+    let of_species = format!("/gallery?task={}&species={}", in_query(&task), in_query(&chosen));
     // What people alone call so is to be found, too.
     let mut seen = seen;
-    let only_said = named.into_iter().filter(|it| seen.iter().all(|seen| seen.0 != *it)).map(|it| (it, 0));
-    let only_said: Vec<(String, u64)> = only_said.collect();
+    let only_said = named.into_iter().filter(|it| it.is_said && seen.iter().all(|seen| seen.0 != it.class));
+    let only_said: Vec<(String, u64)> = only_said.map(|it| (it.class, 0)).collect();
     seen.extend(only_said);
     let link = |(name, events): (String, u64)| SpeciesLink { query: in_query(&name), name, events };
     Ok(page(&Gallery {

@@ -150,9 +150,9 @@ pub(super) fn task(app: &App, named: &str) -> Result<String, NotTaken> {
 }
 
 /// What is offered of a task.
-pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<String>, Vec<Offered>), Response> {
+pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<ClassNamed>, Vec<Offered>), Response> {
     let (store, of) = (app.store.clone(), task.to_owned());
-    let named = on_disk(app, move || store.classes_named(&of, names::MAX_BUTTONS)).await?;
+    let named = on_disk(app, move || store.classes_named(&of)).await?;
     let offered = names::offered(&named, &app.names, &app.contracts.taxonomy);
     Ok((named, offered))
 }
