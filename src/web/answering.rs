@@ -9,14 +9,23 @@ use uuid::Uuid;
 
 use super::App;
 use super::api::on_disk;
-use super::frame::{go, in_query, not_done};
+use super::frame::{go, in_query, not_done, told};
 use super::review::progress;
 use super::said::{self, Fields, NotTaken};
 use super::who::Who;
+use crate::observe::store::Undone;
 
 type Sent = Form<Vec<(String, String)>>;
-/// The question to go on with, where it is not the next; or why it was not done.
-type Done = Result<Result<Option<Uuid>, NotTaken>, Response>;
+/// How it goes on, or why it was not done.
+type Done = Result<Result<Next, NotTaken>, Response>;
+
+/// How it goes on: with the next question, unless one is named.
+#[derive(Debug, Default)]
+struct Next {
+    question: Option<Uuid>,
+    /// What was taken back, in a sentence.
+    taken_back: Option<String>,
+}
 
 /// What a script is told once an answer is on disk.
 #[derive(Debug, Serialize)]
@@ -24,13 +33,15 @@ struct Told {
     progress: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_back: Option<String>,
 }
 
 /// Takes an answer down; then the next question.
 pub(super) async fn answer(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
     let fields = Fields(fields);
     let done = said::take_down(&app, &who, &fields).await;
-    on(&app, &who, &headers, &fields, done.map(|it| it.map(|_| None))).await
+    on(&app, &who, &headers, &fields, done.map(|it| it.map(|_| Next::default()))).await
 }
 
 /// Leaves a question to others.
@@ -40,7 +51,7 @@ pub(super) async fn skip(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match fields.id("question") {
         Ok(Some(question)) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(None))
+            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(Next::default()))
         }
         Ok(None) => Ok(Err(invalid("which question?".to_owned()))),
         Err(why) => Ok(Err(invalid(why))),
@@ -54,11 +65,33 @@ pub(super) async fn undo(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match said::task(&app, fields.get("task")) {
         Ok(task) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            on_disk(&app, move || store.undo(&task, &name)).await.map(|again| Ok(again.map(|it| it.id)))
+            on_disk(&app, move || store.undo(&task, &name)).await.map(|it| Ok(it.map(Next::after).unwrap_or_default()))
         }
         Err(why) => Ok(Err(why)),
     };
+    if !is_script(&headers)
+        && let Ok(Ok(next @ Next { question: None, .. })) = &done
+    {
+        // No card would show that it was done, or that it was not.
+        let said = next.taken_back.as_deref().unwrap_or("There is nothing to undo.");
+        return told(&who, "Undo", said, &format!("/review?task={}", in_query(fields.get("task"))));
+    }
     on(&app, &who, &headers, &fields, done).await
+}
+
+impl Next {
+    fn after(undone: Undone) -> Next {
+        let mut said = match (&*undone.said, undone.answers) {
+            ("", _) => "Taken back: skip".to_owned(),
+            (said, 0 | 1) => format!("Taken back: {said}"),
+            (said, n) => format!("Taken back: {said}, {n} answers"),
+        };
+        let question = undone.question.map(|it| it.id);
+        if question.is_none() {
+            said += ". It is not asked again just now.";
+        }
+        Next { question, taken_back: Some(said) }
+    }
 }
 
 fn is_script(headers: &HeaderMap) -> bool {
@@ -67,8 +100,8 @@ fn is_script(headers: &HeaderMap) -> bool {
 
 /// A script is told that it is on disk; a browser without one goes on to the next question. What was not done is said to both.
 async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Done) -> Response {
-    let question = match done {
-        Ok(Ok(question)) => question,
+    let Next { question, taken_back } = match done {
+        Ok(Ok(next)) => next,
         Ok(Err((status, why))) => return refused(who, headers, fields, status, why),
         Err(response) => return response,
     };
@@ -79,7 +112,7 @@ async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Do
     }
     let store = app.store.clone();
     match on_disk(app, move || store.queue_state(&task)).await {
-        Ok(state) => Json(Told { progress: progress(&state).said, question }).into_response(),
+        Ok(state) => Json(Told { progress: progress(&state).said, question, taken_back }).into_response(),
         Err(response) => response,
     }
 }

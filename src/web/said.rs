@@ -65,9 +65,6 @@ impl Fields {
                 continue;
             }
             let class = names::meant(name, task, offered, new)?;
-            if all.iter().any(|it| it.class == class) {
-                return Err(format!("{class} stands there twice: say how many instead"));
-            }
             all.push(Species { class, count: count_of(count)?, sex: sex_of(sex)?, life_stage: stage_of(stage)? });
         }
         if all.is_empty() {
@@ -137,7 +134,7 @@ fn stage_of(text: &str) -> Result<Option<LifeStage>, String> {
 /// Why it was not taken down.
 pub(super) type NotTaken = (StatusCode, String);
 
-fn invalid(why: String) -> NotTaken {
+pub(super) fn invalid(why: String) -> NotTaken {
     (StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
@@ -186,14 +183,19 @@ pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<R
             (None, Some(question)) => store.answer_moment(&MomentAnswer { question, key, labeller, species }).map(drop),
             (None, None) => return Ok(Err(invalid("of what? Neither an event nor a question is named".into()))),
         };
-        match given {
-            Ok(()) => Ok(Ok(())),
-            Err(AnswerError::Store(error)) => Err(error),
-            Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
-            Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
-        }
+        not_taken(given)
     });
     Ok(given.await?.map(|()| said))
+}
+
+/// What the store cannot do goes one way, what cannot be taken down another.
+pub(super) fn not_taken<T>(given: Result<T, AnswerError>) -> Result<Result<T, NotTaken>, StoreError> {
+    match given {
+        Ok(it) => Ok(Ok(it)),
+        Err(AnswerError::Store(error)) => Err(error),
+        Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
+        Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
+    }
 }
 
 #[cfg(test)]

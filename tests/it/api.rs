@@ -139,7 +139,7 @@ fn every_operation_is_asked_and_answers_as_the_document_says() {
     assert_eq!(it.ask("POST", release, &at(1, "release"), None).status, 204);
     assert_eq!(it.ask("POST", release, &at(1, "release"), None).status, 404);
     let undone = it.ask("POST", "/api/v1/queue/undo", "/api/v1/queue/undo", None).json();
-    assert_eq!(undone["id"], questions[0]["id"]);
+    assert_eq!((&undone["id"], &undone["taken_back"]), (&questions[0]["id"], &json!("")));
     let moment = format!("/api/v1/moments/{}/labels", questions[2]["id"].as_str().unwrap());
     let of_moment = "/api/v1/moments/{question}/labels";
     let picture = format!("/media/{}", questions[2]["moment"].as_str().unwrap());

@@ -35,6 +35,7 @@ mod schema;
 mod site;
 mod tally;
 mod tidy;
+mod undo;
 mod waiting;
 mod when;
 mod words;

@@ -134,9 +134,15 @@ impl Store {
                 answer.question.as_bytes(),
             ])?;
             append_labels(tx, "moment_labels", id, &answer.species)?;
-            Ok(Ok(Given { id, again: false, frame: Some(captured_at), superseded, suggested: None }))
+            Ok(Ok::<Given, AnswerError>(Given {
+                id,
+                again: false,
+                frame: Some(captured_at),
+                superseded,
+                suggested: None,
+            }))
         });
-        self.count_answer(given, Some(Why::Still.as_str()))
+        given.map(|it| self.counted(it, Some(Why::Still.as_str())))
     }
 }
 

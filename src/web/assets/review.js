@@ -167,7 +167,8 @@ async function acknowledged(it, told) {
     say(`${it.said}. ${told.progress}`);
   }
   if (it.url !== "/review/undo") return;
-  if (!told.question) return say("There is nothing to undo");
+  // Where no card comes back nothing else would show it.
+  if (!told.question) return trouble(told.taken_back || "There is nothing to undo");
   done.delete(told.question);
   try {
     // Whoever was fetching questions meanwhile may have been lent it, too.
@@ -175,7 +176,7 @@ async function acknowledged(it, told) {
     const again = [...fresh, ...cards].find((it) => it.dataset.question === told.question);
     if (again) cards = [again, ...cards.filter((it) => it !== again)];
     show(0);
-    say("Taken back");
+    say(told.taken_back);
   } catch {
     location.reload();
   }
