@@ -150,7 +150,13 @@ pub(super) fn check(layers: &Layers, overrides: &Overrides, environment: &Enviro
 fn reachable(layers: &Layers, overrides: &Overrides, has_persons: bool, problems: &mut Vec<Problem>) {
     let (listen, origin) = layers.of_section("web", "listen");
     let configured = || listen.and_then(|it| it.as_str()).and_then(|it| it.parse::<SocketAddr>().ok());
-    let Some(listen) = overrides.listen.or_else(configured).filter(|it| !it.ip().is_loopback()) else { return };
+    let Some(listen) = overrides.listen.or_else(configured) else { return };
+    if listen.ip().is_loopback() {
+        if !has_persons {
+            by_proxy(layers, listen, problems);
+        }
+        return;
+    }
     let problem = |message: &str| match overrides.listen {
         Some(_) => Problem::elsewhere("command line", "--listen", message),
         None => layers.problem_at(&origin, "web.listen", message),
@@ -170,6 +176,31 @@ fn reachable(layers: &Layers, overrides: &Overrides, has_persons: bool, problems
              web.trusted_proxy the address of the proxy before it that speaks TLS, or listen at 127.0.0.1"
         );
         problems.push(problem(&message));
+    }
+}
+
+/// Others reach a loopback address by a proxy on this machine: everybody would be taken for whoever sits at it.
+fn by_proxy(layers: &Layers, listen: SocketAddr, problems: &mut Vec<Problem>) {
+    let (proxies, proxied) = layers.of_section("web", "trusted_proxy");
+    let (hosts, named) = layers.of_section("web", "allowed_hosts");
+    let elsewhere = |it: &&str| {
+        let is_loopback = it.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+        let name = it.to_ascii_lowercase();
+        !is_loopback && name != "localhost" && !name.ends_with(".localhost")
+    };
+    let host = hosts.and_then(|it| it.as_array()).and_then(|it| it.iter().filter_map(|it| it.as_str()).find(elsewhere));
+    let add = "add a [[web.person]] with name, role and token_file";
+    if proxies.and_then(|it| it.as_array()).is_some_and(|it| !it.is_empty()) {
+        let message = format!(
+            "a proxy lets others reach {listen}, so that people must say who they are: {add}, or name no proxy"
+        );
+        problems.push(layers.problem_at(&proxied, "web.trusted_proxy", &message));
+    } else if let Some(host) = host {
+        let message = format!(
+            "by the name \"{}\" others reach {listen}, so that people must say who they are: {add}, or leave it out",
+            host.escape_debug()
+        );
+        problems.push(layers.problem_at(&named, "web.allowed_hosts", &message));
     }
 }
 

@@ -127,6 +127,16 @@ pub enum GenerationError {
         /// The task.
         task: String,
     },
+    /// Another one serves by now than whoever asks believes.
+    #[error("heads: generation {serves} of {task} serves by now, and not {from}: nothing was changed")]
+    Stale {
+        /// The task.
+        task: String,
+        /// Which was believed to serve.
+        from: u32,
+        /// Which does.
+        serves: u32,
+    },
 }
 
 /// What a generation is.

@@ -9,20 +9,22 @@ use uuid::Uuid;
 
 use super::App;
 use super::api::on_disk;
-use super::frame::{go, in_query, not_done};
+use super::frame::{go, in_query, not_done, told};
 use super::review::progress;
-use super::said::{self, Fields, NotTaken};
+use super::said::{self, Fields, NotTaken, Taken};
 use super::who::Who;
+use crate::observe::store::Undone;
 
 type Sent = Form<Vec<(String, String)>>;
-/// Or why it was not done.
-type Done = Result<Result<Outcome, NotTaken>, Response>;
+/// How it goes on, or why it was not done.
+type Done = Result<Result<Next, NotTaken>, Response>;
 
-/// What came of what a form says.
+/// How it goes on: with the next question, unless one is named.
 #[derive(Debug, Default)]
-struct Outcome {
-    /// The question to go on with, where it is not the next.
+struct Next {
     question: Option<Uuid>,
+    /// What was taken back, in a sentence.
+    taken_back: Option<String>,
     /// What others had said that holds no longer.
     replaced: Vec<String>,
 }
@@ -33,6 +35,8 @@ struct Told {
     progress: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_back: Option<String>,
     /// What others had said that holds no longer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<String>,
@@ -42,8 +46,8 @@ struct Told {
 pub(super) async fn answer(State(app): State<App>, who: Who, headers: HeaderMap, Form(fields): Sent) -> Response {
     let fields = Fields(fields);
     let done = said::take_down(&app, &who, &fields).await;
-    on(&app, &who, &headers, &fields, done.map(|it| it.map(|replaced| Outcome { replaced, ..Outcome::default() })))
-        .await
+    let next = |it: Taken| Next { replaced: it.replaced, ..Next::default() };
+    on(&app, &who, &headers, &fields, done.map(|it| it.map(next))).await
 }
 
 /// Leaves a question to others.
@@ -53,7 +57,7 @@ pub(super) async fn skip(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match fields.id("question") {
         Ok(Some(question)) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(Outcome::default()))
+            on_disk(&app, move || store.skip(question, &name)).await.map(|_| Ok(Next::default()))
         }
         Ok(None) => Ok(Err(invalid("which question?".to_owned()))),
         Err(why) => Ok(Err(invalid(why))),
@@ -67,12 +71,33 @@ pub(super) async fn undo(State(app): State<App>, who: Who, headers: HeaderMap, F
     let done = match said::task(&app, fields.get("task")) {
         Ok(task) => {
             let (store, name) = (app.store.clone(), who.name.clone());
-            let again = on_disk(&app, move || store.undo(&task, &name)).await;
-            again.map(|it| Ok(Outcome { question: it.map(|it| it.id), ..Outcome::default() }))
+            on_disk(&app, move || store.undo(&task, &name)).await.map(|it| Ok(it.map(Next::after).unwrap_or_default()))
         }
         Err(why) => Ok(Err(why)),
     };
+    if !is_script(&headers)
+        && let Ok(Ok(next @ Next { question: None, .. })) = &done
+    {
+        // No card would show that it was done, or that it was not.
+        let said = next.taken_back.as_deref().unwrap_or("There is nothing to undo.");
+        return told(&who, "Undo", said, &format!("/review?task={}", in_query(fields.get("task"))));
+    }
     on(&app, &who, &headers, &fields, done).await
+}
+
+impl Next {
+    fn after(undone: Undone) -> Next {
+        let mut said = match (&*undone.said, undone.answers) {
+            ("", _) => "Taken back: skip".to_owned(),
+            (said, 0 | 1) => format!("Taken back: {said}"),
+            (said, n) => format!("Taken back: {said}, {n} answers"),
+        };
+        let question = undone.question.map(|it| it.id);
+        if question.is_none() {
+            said += ". It is not asked again just now.";
+        }
+        Next { question, taken_back: Some(said), replaced: Vec::new() }
+    }
 }
 
 fn is_script(headers: &HeaderMap) -> bool {
@@ -81,8 +106,8 @@ fn is_script(headers: &HeaderMap) -> bool {
 
 /// A script is told that it is on disk; a browser without one goes on to the next question. What was not done is said to both.
 async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Done) -> Response {
-    let Outcome { question, replaced } = match done {
-        Ok(Ok(outcome)) => outcome,
+    let Next { question, taken_back, replaced } = match done {
+        Ok(Ok(next)) => next,
         Ok(Err((status, why))) => return refused(who, headers, fields, status, why),
         Err(response) => return response,
     };
@@ -93,7 +118,7 @@ async fn on(app: &App, who: &Who, headers: &HeaderMap, fields: &Fields, done: Do
     }
     let store = app.store.clone();
     match on_disk(app, move || store.queue_state(&task)).await {
-        Ok(state) => Json(Told { progress: progress(&state).said, question, replaced }).into_response(),
+        Ok(state) => Json(Told { progress: progress(&state).said, question, taken_back, replaced }).into_response(),
         Err(response) => response,
     }
 }

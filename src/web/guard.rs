@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::refused::Refused;
 use super::who::{By, Role, Who};
-use super::{App, MAX_BODY_BYTES, REQUEST_TIMEOUT, login, persons};
+use super::{App, MAX_BODY_BYTES, REQUEST_TIMEOUT, login, persons, refused};
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -51,9 +51,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (is_page, from) = (is_page(&request), came_from(request.headers()));
+    let mut who = None;
     let answer = async {
         match admit(&app, request).await {
-            Ok(request) => next.run(request).await,
+            Ok(request) => {
+                who = request.extensions().get::<Who>().cloned();
+                next.run(request).await
+            }
             Err(refused) => refused.into_response(),
         }
     };
@@ -61,6 +66,9 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Ok(response) => response,
         Err(_) => Refused::later("busy", "too busy, or the request came too slowly").into_response(),
     };
+    if is_page {
+        response = refused::as_page(response, who.as_ref(), &from);
+    }
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -68,6 +76,19 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     // What says nothing else is of this moment, and of whoever asked.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
+}
+
+/// Whether it is a browser that asks for a page, or sends a form of one.
+fn is_page(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    accepts.contains("text/html") && !request.uri().path().starts_with("/api/")
+}
+
+/// The page of ours that somebody comes from, else the first.
+fn came_from(headers: &HeaderMap) -> String {
+    let referer = headers.get(header::REFERER).and_then(|it| it.to_str().ok());
+    let path = referer.and_then(|it| it.split_once("://")).and_then(|it| it.1.find('/').map(|at| &it.1[at..]));
+    login::own_path(path.unwrap_or("/")).to_owned()
 }
 
 /// The request with who asks, or why it is not answered.
@@ -106,6 +127,11 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Refused> {
 /// Who asks; `None`: somebody. A token that is nobody's is refused, whatever it asks for.
 fn known(app: &App, headers: &HeaderMap, caller: IpAddr) -> Result<Option<Who>, Refused> {
     if app.persons.is_open() {
+        // Only whoever is on this machine may come unnamed, and who is behind a proxy need not be.
+        if ["x-forwarded-for", "forwarded"].iter().any(|it| headers.contains_key(*it)) {
+            let error = "this came by a proxy, and nobody is named: add a [[web.person]] to the configuration";
+            return Err(Refused::forbidden("proxy", error));
+        }
         return Ok(Some(Who::local()));
     }
     let Some(authorization) = headers.get(header::AUTHORIZATION) else {
@@ -135,8 +161,7 @@ pub(super) async fn needs(State(role): State<Role>, who: Option<Who>, request: R
             Refused::forbidden("role", error).into_response()
         }
         None => {
-            let accepts = request.headers().get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-            let is_page = request.method() == Method::GET && accepts.contains("text/html");
+            let is_page = request.method() == Method::GET && is_page(&request);
             let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
             if is_page { login::to_login(path) } else { Refused::unknown().into_response() }
         }
@@ -259,6 +284,21 @@ mod tests {
         headers.append("x-forwarded-for", HeaderValue::from_static("192.0.2.66"));
         headers.append("x-forwarded-for", HeaderValue::from_static("evil, 192.0.2.66, 192.0.2.7"));
         assert_eq!(forwarded_for(&headers), Some("192.0.2.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_refusal_leads_back_to_the_page_of_ours_that_asked() {
+        for (referer, path) in [
+            ("http://localhost:8080/gallery?species=fox", "/gallery?species=fox"),
+            ("http://localhost:8080", "/"),
+            ("https://evil.example//evil.example/", "/"),
+            ("nonsense", "/"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::REFERER, HeaderValue::from_str(referer).unwrap());
+            assert_eq!(came_from(&headers), path, "{referer}");
+        }
+        assert_eq!(came_from(&HeaderMap::new()), "/");
     }
 
     #[test]

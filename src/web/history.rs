@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::App;
@@ -55,9 +56,10 @@ pub(super) async fn history(State(app): State<App>, who: Who, Query(asked): Quer
 async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     let task = said::task(app, task).map_err(|(status, why)| not_done(who, status, why, "/history"))?;
     let generations = Generations::of(&app.state_dir, &task);
+    let zone = zone(app);
     let read = move || -> Result<_, GenerationError> {
         let current = generations.current()?;
-        Ok((current, generations.before(current)?, lines(&generations, current)?))
+        Ok((current, generations.before(current)?, lines(&generations, current, &zone)?))
     };
     let (current, before, mut generations) = told(who, on_disk(app, move || Ok(read())).await?)?;
     generations.reverse();
@@ -68,7 +70,9 @@ async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
 #[expect(clippy::result_large_err, reason = "an answer, as handlers give it")]
 fn told<T>(who: &Who, done: Result<T, GenerationError>) -> Result<T, Response> {
     done.map_err(|error| {
-        tracing::error!(%error, "web: the generations could not be read or changed");
+        if !matches!(error, GenerationError::Stale { .. }) {
+            tracing::error!(%error, "web: the generations could not be read or changed");
+        }
         not_done(who, StatusCode::CONFLICT, error.to_string(), "/history")
     })
 }
@@ -83,15 +87,14 @@ pub(super) async fn promote(State(app): State<App>, who: Who, Form(fields): Form
     changed(&app, &who, &fields, move |it| it.promote(number)).await
 }
 
-/// Makes the one serve that did before, unless that was done already.
+/// Makes the one serve that did before the one that the page was about, if that serves still.
 pub(super) async fn roll_back(State(app): State<App>, who: Who, Form(fields): Form<Vec<(String, String)>>) -> Response {
     let fields = Fields(fields);
-    let from = fields.get("from").parse::<u32>().ok();
-    let roll_back = move |it: &Generations| match it.current()? {
-        current if current > 0 && Some(current) == from => it.roll_back().map(drop),
-        _ => Ok(()),
+    let Ok(from @ 1..) = fields.get("from").parse::<u32>() else {
+        let why = format!("from: {:?} is no generation that was fitted here", fields.get("from"));
+        return not_done(&who, StatusCode::UNPROCESSABLE_ENTITY, why, "/history");
     };
-    changed(&app, &who, &fields, roll_back).await
+    changed(&app, &who, &fields, move |it| it.roll_back_from(from).map(drop)).await
 }
 
 async fn changed(
@@ -112,8 +115,13 @@ async fn changed(
     done.await.unwrap_or_else(|it: Response| it)
 }
 
+/// The time zone of the first camera, as days begin there too; UTC where there is none.
+pub(super) fn zone(app: &App) -> TimeZone {
+    app.cameras.first().map_or(TimeZone::UTC, |it| TimeZone::get(it.time_zone()).unwrap_or(TimeZone::UTC))
+}
+
 /// Every generation in the order of its number, the starter first.
-pub(super) fn lines(generations: &Generations, current: u32) -> Result<Vec<Line>, GenerationError> {
+pub(super) fn lines(generations: &Generations, current: u32, zone: &TimeZone) -> Result<Vec<Line>, GenerationError> {
     let shadow = generations.shadow()?;
     let starter = Line {
         number: 0,
@@ -128,10 +136,12 @@ pub(super) fn lines(generations: &Generations, current: u32) -> Result<Vec<Line>
         failed: Vec::new(),
     };
     let numbers = generations.numbers()?;
-    Ok(std::iter::once(starter).chain(numbers.into_iter().map(|it| line(generations, it, current, shadow))).collect())
+    Ok(std::iter::once(starter)
+        .chain(numbers.into_iter().map(|it| line(generations, it, (current, shadow), zone)))
+        .collect())
 }
 
-fn line(generations: &Generations, number: u32, current: u32, shadow: Option<u32>) -> Line {
+fn line(generations: &Generations, number: u32, (current, shadow): (u32, Option<u32>), zone: &TimeZone) -> Line {
     let it = match generations.manifest(number) {
         Ok(it) => it,
         Err(error) => {
@@ -159,7 +169,7 @@ fn line(generations: &Generations, number: u32, current: u32, shadow: Option<u32
     };
     Line {
         number,
-        fitted: it.created.strftime("%Y-%m-%d %H:%M").to_string(),
+        fitted: it.created.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
         events: it.events.len().to_string(),
         score: it.held_out.as_ref().map(score).unwrap_or_default(),
         word,

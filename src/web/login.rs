@@ -45,7 +45,12 @@ pub(super) async fn form(State(app): State<App>, Query(onward): Query<Onward>, w
     page(StatusCode::OK, &onward.to, who.as_ref(), "")
 }
 
-pub(super) async fn log_in(State(app): State<App>, caller: Caller, Form(sent): Form<Sent>) -> Response {
+pub(super) async fn log_in(
+    State(app): State<App>,
+    caller: Caller,
+    who: Option<Who>,
+    Form(sent): Form<Sent>,
+) -> Response {
     if let Some(secs) = app.slowed.wait_secs(caller.0) {
         return Refused::slowed(secs).into_response();
     }
@@ -58,7 +63,8 @@ pub(super) async fn log_in(State(app): State<App>, caller: Caller, Form(sent): F
         None => {
             app.slowed.wrong(caller.0);
             tracing::warn!(address = %caller.0, "web: somebody tried to log in with a wrong token");
-            page(StatusCode::UNAUTHORIZED, &sent.to, None, "That is nobody's token.")
+            // Whoever is logged in stays so, and what only their pages know is on this one, too.
+            page(StatusCode::UNAUTHORIZED, &sent.to, who.as_ref(), "That is nobody's token.")
         }
     }
 }
@@ -72,6 +78,11 @@ pub(super) async fn log_out(State(app): State<App>, headers: HeaderMap) -> Respo
 
 /// Where somebody logs in who asked for a page.
 pub(super) fn to_login(path: &str) -> Response {
+    Redirect::to(&address(path)).into_response()
+}
+
+/// The form, which leads on to that page.
+pub(super) fn address(path: &str) -> String {
     let mut query = String::new();
     for byte in path.bytes() {
         match byte {
@@ -80,7 +91,7 @@ pub(super) fn to_login(path: &str) -> Response {
             it => query.push_str(&format!("%{it:02X}")),
         }
     }
-    Redirect::to(&format!("/login?to={query}")).into_response()
+    format!("/login?to={query}")
 }
 
 /// What a session's cookie holds.

@@ -7,6 +7,7 @@ use crate::domain::Class;
 use crate::infer::head::BLANK;
 use crate::infer::models::Contracts;
 use crate::infer::taxonomy::{Taxonomy, common_names};
+use crate::observe::store::ClassNamed;
 use crate::teach::label_file;
 
 /// Answers that are always there, and their keys.
@@ -16,8 +17,8 @@ const KEYS: [&str; 27] = [
     "1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "q", "w", "e", "r", "t", "y", "o", "p", "d", "f", "g", "j", "k",
     "l", "x", "v", "n",
 ];
-/// Classes that have a button.
-pub(super) const MAX_BUTTONS: usize = KEYS.len() + 13;
+/// Classes that have a button; however many more there are, each is understood and offered by name.
+const MAX_BUTTONS: usize = KEYS.len() + 13;
 
 /// A button.
 pub(super) struct Choice {
@@ -44,19 +45,22 @@ pub(super) fn known(contracts: &Contracts) -> Vec<Class> {
     known
 }
 
-/// The buttons, of the classes in the order in which they were first named: so a key goes on meaning what it meant.
-pub(super) fn choices(named: &[String]) -> Vec<Choice> {
-    let own = named.iter().filter(|it| ALWAYS.iter().all(|(always, _)| it != always)).take(MAX_BUTTONS);
+/// The buttons, of the classes in the order in which they were first named: so a key goes on meaning what it meant. Where one
+/// was taken back its key means nothing.
+pub(super) fn choices(named: &[ClassNamed]) -> Vec<Choice> {
+    let own = named.iter().filter(|it| ALWAYS.iter().all(|(always, _)| it.class != *always)).take(MAX_BUTTONS);
     let keys = KEYS.into_iter().chain(std::iter::repeat(""));
-    let own = own.zip(keys).map(|(name, key)| Choice { name: name.clone(), key });
+    let said = own.zip(keys).filter(|(it, _)| it.is_said);
+    let own = said.map(|(it, key)| Choice { name: it.class.clone(), key });
     own.chain(ALWAYS.map(|(name, key)| Choice { name: name.into(), key })).collect()
 }
 
 /// What is offered: the classes that somebody has named, then all that we know a scientific name of.
-pub(super) fn offered(named: &[String], known: &[Class], taxonomy: &Taxonomy) -> Vec<Offered> {
+pub(super) fn offered(named: &[ClassNamed], known: &[Class], taxonomy: &Taxonomy) -> Vec<Offered> {
+    let named: Vec<&str> = named.iter().filter(|it| it.is_said).map(|it| &*it.class).collect();
     let of = |name: &str, scientific: &str| Offered { name: name.into(), scientific_name: scientific.into() };
     let own = named.iter().map(|it| of(it, &taxonomy.scientific_name(it)));
-    let further = known.iter().filter(|it| named.iter().all(|own| **own != *it.name));
+    let further = known.iter().filter(|it| named.iter().all(|own| *own != &*it.name));
     own.chain(further.map(|it| of(&it.name, &it.scientific_name))).collect()
 }
 
@@ -91,9 +95,13 @@ mod tests {
 
     use super::*;
 
+    fn named(class: &str) -> ClassNamed {
+        ClassNamed { class: class.into(), is_said: true }
+    }
+
     #[test]
     fn keys_stay_with_their_classes_and_none_means_two_things() {
-        let named = |n: usize| (0..n).map(|it| format!("species {it}")).collect::<Vec<_>>();
+        let named = |n: usize| (0..n).map(|it| named(&format!("species {it}"))).collect::<Vec<_>>();
         let (few, many) = (choices(&named(3)), choices(&named(100)));
         assert_eq!((few.len(), many.len()), (7, MAX_BUTTONS + 4));
         assert!(few.iter().take(3).zip(&many).all(|(a, b)| (a.key, &a.name) == (b.key, &b.name)));
@@ -103,14 +111,35 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), n);
-        let blank: Vec<&str> = choices(&["blank".into()]).iter().map(|it| it.key).collect();
+        let blank: Vec<&str> = choices(&[self::named("blank")]).iter().map(|it| it.key).collect();
         assert_eq!(blank, ["u", "b", "h", "i"]);
+    }
+
+    #[test]
+    fn a_class_that_was_taken_back_leaves_its_key_to_nobody() {
+        let fox = || named("fox");
+        let vole = |is_said| ClassNamed { class: "vole".into(), is_said };
+        let keys =
+            |all: &[ClassNamed]| choices(all).into_iter().map(|it| (it.name, it.key)).take(3).collect::<Vec<_>>();
+        let with = keys(&[fox(), vole(true), named("badger")]);
+        let without = keys(&[fox(), vole(false), named("badger")]);
+        assert_eq!(with[1..], [("vole".into(), "2"), ("badger".into(), "3")]);
+        assert_eq!(without[1..], [("badger".into(), "3"), ("unknown".into(), "u")]);
+        let offered = offered(&[vole(false)], &[], &Taxonomy::default());
+        assert!(meant("vole", "species", &offered, false).is_err());
+    }
+
+    #[test]
+    fn whatever_has_no_button_is_understood_all_the_same() {
+        let named: Vec<ClassNamed> = (0..100).map(|it| named(&format!("species {it}"))).collect();
+        let offered = offered(&named, &[], &Taxonomy::default());
+        assert_eq!(meant("Species 99", "species", &offered, false).unwrap(), "species 99");
     }
 
     #[test]
     fn a_name_is_understood_in_either_language_and_a_slip_makes_no_species() {
         let fox = Class { name: "red fox".into(), scientific_name: "Vulpes vulpes".into() };
-        let offered = offered(&["Rudi".into()], &[fox], &Taxonomy::default());
+        let offered = offered(&[named("Rudi")], &[fox], &Taxonomy::default());
         let meant = |it: &str, new| meant(it, "species", &offered, new);
         assert_eq!(meant(" Red Fox ", false).unwrap(), "red fox");
         assert_eq!(meant("vulpes vulpes", false).unwrap(), "red fox");

@@ -11,7 +11,7 @@ use super::App;
 use super::api::on_disk;
 use super::frame::{Frame, in_query, not_done, page};
 use super::gains::LearningView;
-use super::history::{Asked, Line, lines};
+use super::history::{Asked, Line, lines, zone};
 use super::plot::{Bar, Point, bars, points, wilson};
 use super::said;
 use super::who::Who;
@@ -74,9 +74,9 @@ pub(super) async fn progress(State(app): State<App>, who: Who, Query(asked): Que
 async fn made(app: &App, who: &Who, task: &str) -> Result<Response, Response> {
     let task = said::task(app, task).map_err(|(status, why)| not_done(who, status, why, "/progress"))?;
     let generations = Generations::of(&app.state_dir, &task);
-    let (store, of) = (app.store.clone(), task.clone());
+    let (store, of, zone) = (app.store.clone(), task.clone(), zone(app));
     let read = move || {
-        let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current)?)));
+        let heads = generations.current().and_then(|current| Ok((current, lines(&generations, current, &zone)?)));
         let since = Timestamp::now().checked_sub(SEASON).unwrap_or(Timestamp::MIN);
         let learning = generations.learning();
         let season = season(&store, &of, since)?;

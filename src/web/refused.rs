@@ -9,8 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::who::Who;
+use super::{frame, login};
+
 /// Why something is not done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Refused {
     #[serde(skip)]
     status: StatusCode,
@@ -86,6 +89,37 @@ impl Refused {
     }
 }
 
+/// What was refused to a browser, as a page; anything else as it is. `from`: the page that asked.
+pub(super) fn as_page(response: Response, who: Option<&Who>, from: &str) -> Response {
+    let Some(refused) = response.extensions().get::<Refused>() else { return response };
+    let back = ("Back", from.to_owned());
+    let (said, on) = match refused.reason {
+        "unknown" => {
+            let said = "You are not logged in any more, so this was not done. Log in, then do it once more.";
+            (said.to_owned(), ("Log in", login::address(from)))
+        }
+        "csrf" => {
+            let said = "This page is of an earlier login, so this was not done. Go back to it, then do it once more.";
+            (said.to_owned(), back)
+        }
+        _ => (sentence(&refused.error), back),
+    };
+    let mut page = frame::refusal(who, refused.status, said, on);
+    for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER] {
+        if let Some(value) = response.headers().get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
+    }
+    page
+}
+
+/// As it begins and ends on a page.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(&self)).into_response();
@@ -95,6 +129,8 @@ impl IntoResponse for Refused {
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        // A browser is told on a page.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -222,9 +222,9 @@ impl Maker {
         };
         if let Some(moment) = question.moment {
             if let Some(it) = store.moment(moment)? {
-                card.camera = it.camera;
                 card.infrared = it.modality == Modality::Infrared;
-                card.time = Moment::of(it.captured_at, "UTC", now);
+                card.time = Moment::of(it.captured_at, &it.time_zone, now);
+                (card.camera, card.place) = (it.camera, it.place);
             }
             let alt = format!("{}, {}", card.camera, card.time.short);
             card.picture = Some(Shown { src: format!("/media/{moment}"), alt });

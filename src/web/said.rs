@@ -10,12 +10,14 @@ use super::names::{self, Offered};
 use super::who::Who;
 use crate::infer::head::BLANK;
 use crate::observe::store::{
-    Answer, AnswerError, FrameName, LifeStage, MomentAnswer, Recorded, Sex, Species, Standing, Store, StoreError,
+    Answer, AnswerError, ClassNamed, FrameName, LifeStage, MomentAnswer, Recorded, Sex, Species, Standing, Store,
+    StoreError,
 };
 
 /// Species of one answer, at most.
-const MAX_SPECIES: usize = 10;
-const MAX_COUNT: u32 = 100_000;
+const MAX_SPECIES: usize = 20;
+/// Animals of one species in one event, at most: more is a slip of the finger.
+const MAX_COUNT: u32 = 10_000;
 /// Characters of a client's key.
 const MAX_KEY: usize = 64;
 
@@ -62,35 +64,58 @@ impl Fields {
         }
         let new = !self.get("new_name").is_empty();
         let mut details = self.all("count").zip(self.all("sex")).zip(self.all("life_stage"));
+        check_number(self.all("species").count().max(1))?;
         let mut all: Vec<Species> = Vec::new();
-        for name in self.all("species").take(MAX_SPECIES) {
+        for name in self.all("species") {
             let ((count, sex), stage) = details.next().unwrap_or((("", ""), ""));
             if name.is_empty() {
                 continue;
             }
             let class = names::meant(name, task, offered, new)?;
-            if all.iter().any(|it| it.class == class) {
-                return Err(format!("{class} stands there twice: say how many instead"));
-            }
             all.push(Species { class, count: count_of(count)?, sex: sex_of(sex)?, life_stage: stage_of(stage)? });
         }
         if all.is_empty() {
             return Err("say what it shows".into());
         }
-        if all.len() > 1 && all.iter().any(|it| it.class == BLANK) {
-            return Err(format!("what shows several is not {BLANK}"));
-        }
+        check(&all).map_err(|(_, field, error)| if field == "count" { format!("count: {error}") } else { error })?;
         Ok(all)
     }
+}
+
+/// Whether so many species can be said at once.
+pub(super) fn check_number(n: usize) -> Result<(), String> {
+    let fits = (1..=MAX_SPECIES).contains(&n);
+    if fits { Ok(()) } else { Err(format!("species: must be a list of 1 to {MAX_SPECIES}, has {n}")) }
+}
+
+/// Whether that can be said, on a page or by a program; else of which species and which field of it what is wrong, no field: of
+/// all of them.
+pub(super) fn check(all: &[Species]) -> Result<(), (usize, &'static str, String)> {
+    for (nth, it) in all.iter().enumerate() {
+        if all[..nth].iter().any(|other| other.class == it.class) {
+            return Err((nth, "class", format!("{:?} stands there twice: say how many with count", it.class)));
+        }
+        if it.count.is_some_and(|it| !(1..=MAX_COUNT).contains(&it)) {
+            return Err((nth, "count", not_counted()));
+        }
+        if it.class == BLANK && (it.count.is_some() || it.sex.is_some() || it.life_stage.is_some()) {
+            return Err((nth, "class", format!("{BLANK} has no count, sex and life stage")));
+        }
+        if it.class == BLANK && all.len() > 1 {
+            return Err((nth, "", format!("what shows anything else is not {BLANK}")));
+        }
+    }
+    Ok(())
+}
+
+fn not_counted() -> String {
+    format!("must be between 1 and {MAX_COUNT}, or left out")
 }
 
 fn count_of(text: &str) -> Result<Option<u32>, String> {
     match text {
         "" => Ok(None),
-        text => match text.parse() {
-            Ok(count @ 1..=MAX_COUNT) => Ok(Some(count)),
-            _ => Err(format!("count: a number between 1 and {MAX_COUNT}")),
-        },
+        text => text.parse().map(Some).map_err(|_| format!("count: {}", not_counted())),
     }
 }
 
@@ -116,7 +141,7 @@ fn stage_of(text: &str) -> Result<Option<LifeStage>, String> {
 /// Why it was not taken down.
 pub(super) type NotTaken = (StatusCode, String);
 
-fn invalid(why: String) -> NotTaken {
+pub(super) fn invalid(why: String) -> NotTaken {
     (StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
@@ -129,19 +154,21 @@ pub(super) fn task(app: &App, named: &str) -> Result<String, NotTaken> {
 }
 
 /// What is offered of a task.
-pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<String>, Vec<Offered>), Response> {
+pub(super) async fn offered(app: &App, task: &str) -> Result<(Vec<ClassNamed>, Vec<Offered>), Response> {
     let (store, of) = (app.store.clone(), task.to_owned());
-    let named = on_disk(app, move || store.classes_named(&of, names::MAX_BUTTONS)).await?;
+    let named = on_disk(app, move || store.classes_named(&of)).await?;
     let offered = names::offered(&named, &app.names, &app.contracts.taxonomy);
     Ok((named, offered))
 }
 
-/// Takes down what a form says of a question, or of an event without one; what others had said that holds no longer.
-pub(super) async fn take_down(
-    app: &App,
-    who: &Who,
-    fields: &Fields,
-) -> Result<Result<Vec<String>, NotTaken>, Response> {
+/// What was taken down.
+pub(super) struct Taken {
+    /// What others had said that holds no longer.
+    pub(super) replaced: Vec<String>,
+}
+
+/// Takes down what a form says of a question, or of an event without one.
+pub(super) async fn take_down(app: &App, who: &Who, fields: &Fields) -> Result<Result<Taken, NotTaken>, Response> {
     let task = match task(app, fields.get("task")) {
         Ok(it) => it,
         Err(why) => return Ok(Err(why)),
@@ -157,7 +184,7 @@ pub(super) async fn take_down(
         Err(why) => return Ok(Err(why)),
     };
     let (store, labeller) = (app.store.clone(), who.name.clone());
-    on_disk(app, move || {
+    let taken = on_disk(app, move || {
         let given = match (event, question) {
             (Some(event), question) => {
                 let frame = frame.map(FrameName::Picture);
@@ -170,19 +197,21 @@ pub(super) async fn take_down(
             }
             (None, None) => return Ok(Err(invalid("of what? Neither an event nor a question is named".into()))),
         };
-        match given {
-            Ok(Some((before, it))) if !before.is_empty() => {
+        let before = match not_taken(given)? {
+            Ok(it) => it,
+            Err(why) => return Ok(Err(why)),
+        };
+        let replaced = match before {
+            Some((before, it)) if !before.is_empty() => {
                 let now = of_others(&store, it.event, &it.task, &it.labeller)?;
                 let gone = before.iter().filter(|it| !now.contains(it));
-                Ok(Ok(gone.map(|it| format!("{}’s {}", it.labeller, it.classes)).collect()))
+                gone.map(|it| format!("{}’s {}", it.labeller, it.classes)).collect()
             }
-            Ok(_) => Ok(Ok(Vec::new())),
-            Err(AnswerError::Store(error)) => Err(error),
-            Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
-            Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
-        }
-    })
-    .await
+            _ => Vec::new(),
+        };
+        Ok(Ok(Taken { replaced }))
+    });
+    taken.await
 }
 
 /// What holds of an event, and others said.
@@ -190,6 +219,16 @@ fn of_others(store: &Store, event: Uuid, task: &str, labeller: &str) -> Result<V
     let mut all = store.recorded(None, Some(event))?;
     all.retain(|it| it.standing == Standing::Holds && it.task == task && it.labeller != labeller);
     Ok(all)
+}
+
+/// What the store cannot do goes one way, what cannot be taken down another.
+pub(super) fn not_taken<T>(given: Result<T, AnswerError>) -> Result<Result<T, NotTaken>, StoreError> {
+    match given {
+        Ok(it) => Ok(Ok(it)),
+        Err(AnswerError::Store(error)) => Err(error),
+        Err(it @ AnswerError::KeyUsed(_)) => Ok(Err((StatusCode::CONFLICT, it.to_string()))),
+        Err(other) => Ok(Err((StatusCode::NOT_FOUND, other.to_string()))),
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +275,8 @@ mod tests {
             (row("", "").to_vec(), "say what"),
             (row("red fox", "0").to_vec(), "between 1"),
             (row("red fox", "many").to_vec(), "between 1"),
+            (row("red fox", "10001").to_vec(), "between 1"),
+            (row("blank", "2").to_vec(), "no count"),
             (row("fxo", "").to_vec(), "fxo"),
             ([row("red fox", ""), row("Vulpes vulpes", "")].concat(), "twice"),
             ([row("red fox", ""), row("blank", "")].concat(), "not blank"),

@@ -392,6 +392,9 @@ fn without_scripts_forms_do_the_same() {
     browser.click(".classes [value=human]");
     browser.wait("what was said", "document.querySelector('.said')?.innerText.includes('human') === true");
     assert_eq!(site.said()[&second], "human");
+    browser.click(".said .inline button");
+    browser.wait("it taken back", "document.querySelector('.said .inline') === null");
+    assert!(!site.said().contains_key(&second));
     let like = site.url(&format!("/gallery?like={second}"));
     browser.go(&like);
     assert_eq!(browser.eval("document.querySelectorAll('.event').length"), 1, "of a featurizer that no longer serves");
@@ -431,10 +434,28 @@ fn what_looks_like_what_is_asked_about_is_named_together() {
     let said = site.said();
     assert!(said.len() == 3 && said.values().all(|it| *it == "red fox"), "{said:?}");
     assert!(said.keys().all(|it| site.truth[it] == "red fox"), "{said:?}");
-    // The question is answered, and the next is asked.
+    assert!(browser.text("document.querySelector('.note').innerText").contains("3 labelled as red fox."));
+    assert!(browser.violations().is_empty());
+    // The question is answered, which counts, and the next is asked.
     browser.click("a[href='/review?task=species']");
     browser.wait("the next question", "document.querySelector('#answer [name=event]') !== null");
     assert_ne!(shown(&mut browser).0, question);
+    assert_eq!(browser.text("document.getElementById('progress').textContent"), "1 of 8 today");
+    // Undone it is all that was said together.
+    browser.press("z");
+    let again = format!("document.querySelector('#answer [name=question]')?.value === '{question}'");
+    browser.wait("the question again", &again);
+    assert_eq!(site.said(), BTreeMap::new());
+    // Taken back where it was said it says so.
+    browser.go(&site.url(&format!("/gallery?question={question}")));
+    browser.click(&format!(".pick input[value='{deer}']"));
+    browser.click(".sticky [name=species]");
+    browser.enter("roe deer");
+    browser.press("Enter");
+    browser.wait("what was done", "document.querySelector('.note')?.innerText.includes('1 labelled as roe deer')");
+    browser.click(".note button");
+    browser.wait("it taken back", "document.querySelector('.note')?.innerText.includes('taken back')");
+    assert_eq!(site.said(), BTreeMap::new());
 }
 
 #[test]

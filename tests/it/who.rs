@@ -200,6 +200,53 @@ fn a_login_is_a_cookie_that_changes_nothing_without_what_only_our_pages_know() {
 }
 
 #[test]
+fn what_is_refused_to_a_browser_is_said_on_a_page_and_each_page_says_who_one_is() {
+    let (_tokens, config) = people();
+    let (daemon, _) = daemon(site_with(&config));
+    let (host, html) = (format!("Host: {}", address(&daemon.url)), "Accept: text/html,*/*;q=0.8");
+    let answer = form(&daemon, "/login", &[html], &format!("token={}", token("lou")));
+    let cookie = format!("Cookie: {}", answer.header("set-cookie").split(';').next().unwrap());
+    let page = say(&daemon.url, "GET /", &[&host, html, &cookie]).text();
+    assert!(page.contains(">lou</span><button>Log out</button>"), "{page}");
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+
+    // Whoever is logged in and mistypes a token may try again.
+    let wrong = form(&daemon, "/login", &[html, &cookie], &format!("csrf={csrf}&token=nobodys"));
+    assert_eq!((wrong.status, wrong.text().matches(&format!("value=\"{csrf}\"")).count()), (401, 2));
+    let from = format!("Referer: {}/gallery?species=fox", daemon.url);
+    let own = format!("csrf={csrf}");
+    let label =
+        |more: &[&str], fields: &str| form(&daemon, "/gallery/label", &[&[html, &*from][..], more].concat(), fields);
+    for (answer, status, said, link) in [
+        (label(&[], ""), 401, "not logged in any more", "\"/login?to=/gallery%3Fspecies%3Dfox\">Log in"),
+        (label(&[&cookie], "csrf=0"), 403, "of an earlier login", "\"/gallery?species=fox\">Back"),
+        (label(&[&cookie], &own), 403, "This needs the role label, and lou has look.", "\"/gallery?species=fox\">Back"),
+        (say(&daemon.url, "GET /nowhere", &[&host, html]), 404, "There is nothing at /nowhere.", "\"/\">Back"),
+        (say(&daemon.url, "GET /events/x", &[&host, html, &cookie]), 400, "<h1>Not done</h1>", "\"/\">Back"),
+    ] {
+        let text = answer.text();
+        assert_eq!((answer.status, answer.header("content-type")), (status, "text/html; charset=utf-8"), "{text}");
+        assert!(text.contains(said) && text.contains(link), "{said}: {text}");
+    }
+    assert_eq!(say(&daemon.url, "GET /api/v1/none", &[&host, html]).json()["reason"], "missing");
+    let slowed =
+        (0..20).map(|_| form(&daemon, "/login", &[html], "token=nobodys")).find(|it| it.status == 429).unwrap();
+    assert!(slowed.text().contains("Too many wrong tokens: try again in"), "{}", slowed.text());
+    assert!(!slowed.header("retry-after").is_empty());
+}
+
+#[test]
+fn where_nobody_is_named_nobody_comes_by_a_proxy() {
+    let (daemon, _) = daemon(site_with(""));
+    let host = format!("Host: {}", address(&daemon.url));
+    assert_eq!(say(&daemon.url, "GET /api/v1/cameras", &[&host]).status, 200);
+    for by in ["X-Forwarded-For: 192.0.2.7", "Forwarded: for=192.0.2.7"] {
+        let answer = say(&daemon.url, "GET /api/v1/cameras", &[&host, by]);
+        assert_eq!((answer.status, &answer.json()["reason"]), (403, &json!("proxy")), "{by}");
+    }
+}
+
+#[test]
 fn who_guesses_is_slowed_and_what_they_guessed_is_in_no_log() {
     let (_tokens, config) = people();
     let (daemon, _) = daemon(site_with(&config));
@@ -260,6 +307,11 @@ fn what_others_can_reach_needs_people_and_a_proxy_or_it_does_not_start() {
     refused("", &["--listen", "0.0.0.0:0"], &["command line: --listen: others", no_people]);
     refused(&format!("{open}{config}"), &[], &["site.toml:2: web.listen: tokens would go", no_proxy]);
     refused(&format!("{open}trusted_proxy = [\"127.0.0.1\"]\n"), &[], &[no_people]);
+    // A proxy leads others to a loopback address.
+    let behind = "[web]\ntrusted_proxy = [\"127.0.0.1\"]\n";
+    refused(behind, &[], &["site.toml:2: web.trusted_proxy: a proxy lets others reach 127.0.0.1", no_people]);
+    let named = "[web]\nallowed_hosts = [\"localhost\", \"[::1]\", \"cameras.example.org\"]\n";
+    refused(named, &[], &["site.toml:2: web.allowed_hosts: by the name \"cameras.example.org\"", no_people]);
     let short = tokens.path().join("short");
     fs::write(&short, "password\n").unwrap();
     let person = |lines: &str| format!("[[web.person]]\n{lines}\n");

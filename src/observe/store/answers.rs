@@ -37,61 +37,32 @@ impl Store {
     /// Takes down what somebody says; it supersedes what held before, and settles every question about it. On disk when this
     /// returns; with a key that the same person has used before nothing is changed, and what was given then is given again.
     pub fn answer(&self, answer: &Answer) -> Result<Given, AnswerError> {
-        check_key(answer.key.as_deref())?;
-        let mut why = None;
+        let given = self.answer_all(std::slice::from_ref(answer))?;
+        // One of each.
+        given.into_iter().next().ok_or(AnswerError::NoEvent(answer.event))
+    }
+
+    /// The same of several answers at once: all are taken down, or none.
+    pub fn answer_all(&self, answers: &[Answer]) -> Result<Vec<Given>, AnswerError> {
+        answers.iter().try_for_each(|it| check_key(it.key.as_deref()))?;
         let given = self.in_transaction(|tx| {
-            why = super::questions::why(tx, answer.question)?;
-            if let Some(given) = given_before(tx, answer)? {
-                return Ok(given);
+            let mut all = Vec::new();
+            for answer in answers {
+                match take_down(tx, answer)? {
+                    Ok(given) => all.push((given, super::questions::why(tx, answer.question)?)),
+                    Err(error) => return Ok(Err(error)),
+                }
             }
-            if !is_event(tx, answer.event)? {
-                return Ok(Err(AnswerError::NoEvent(answer.event)));
-            }
-            let captured_us = match answer.frame {
-                None => None,
-                Some(frame) => match find_frame(tx, answer.event, frame)? {
-                    Ok(captured_us) => Some(captured_us),
-                    Err(known) => {
-                        return Ok(Err(AnswerError::NoFrame { event: answer.event, frame, known }));
-                    }
-                },
-            };
-            // Of a question with the guess hidden none was shown.
-            let suggested = match answer.question {
-                Some(question) if super::questions::is_blind(tx, question)? => None,
-                _ => suggested(tx, answer.event, &answer.task)?,
-            };
-            let id = append(
-                tx,
-                &Row {
-                    event: answer.event,
-                    captured_us,
-                    task: &answer.task,
-                    labeller: &answer.labeller,
-                    suggested: suggested.as_ref().map(|it| (it.0, &*it.1)),
-                    species: &answer.species,
-                    verified: answer.verified,
-                    key: answer.key.as_deref(),
-                    question: answer.question,
-                },
-            )?;
-            let superseded = superseded(tx, answer.event, &answer.task, (id, i64::MAX))?;
-            let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
-            Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
-        });
-        self.count_answer(given, why.as_deref())
+            Ok(Ok(all))
+        })?;
+        Ok(given.into_iter().map(|(given, why)| self.counted(given, why.as_deref())).collect())
     }
 
     /// Counts what was taken down now.
-    pub(super) fn count_answer(
-        &self,
-        given: Result<Given, AnswerError>,
-        why: Option<&str>,
-    ) -> Result<Given, AnswerError> {
-        given.inspect(|it| {
-            let why = why.unwrap_or(UNASKED);
-            self.shared.metrics.asking.answers.with_label_values(&[why]).inc_by(u64::from(!it.again));
-        })
+    pub(super) fn counted(&self, given: Given, why: Option<&str>) -> Given {
+        let answers = &self.shared.metrics.asking.answers;
+        answers.with_label_values(&[why.unwrap_or(UNASKED)]).inc_by(u64::from(!given.again));
+        given
     }
 
     /// Takes back what somebody said, or what was said of an event, or both; what that had superseded holds again. How many
@@ -165,6 +136,43 @@ impl Store {
             Ok(done)
         })?
     }
+}
+
+/// Appends an answer, unless its key was used before.
+fn take_down(db: &Connection, answer: &Answer) -> rusqlite::Result<Result<Given, AnswerError>> {
+    if let Some(given) = given_before(db, answer)? {
+        return Ok(given);
+    }
+    if !is_event(db, answer.event)? {
+        return Ok(Err(AnswerError::NoEvent(answer.event)));
+    }
+    let captured_us = match answer.frame {
+        None => None,
+        Some(frame) => match find_frame(db, answer.event, frame)? {
+            Ok(captured_us) => Some(captured_us),
+            Err(known) => return Ok(Err(AnswerError::NoFrame { event: answer.event, frame, known })),
+        },
+    };
+    // Of a question with the guess hidden none was shown.
+    let suggested = match answer.question {
+        Some(question) if super::questions::is_blind(db, question)? => None,
+        _ => suggested(db, answer.event, &answer.task)?,
+    };
+    let row = Row {
+        event: answer.event,
+        captured_us,
+        task: &answer.task,
+        labeller: &answer.labeller,
+        suggested: suggested.as_ref().map(|it| (it.0, &*it.1)),
+        species: &answer.species,
+        verified: answer.verified,
+        key: answer.key.as_deref(),
+        question: answer.question,
+    };
+    let id = append(db, &row)?;
+    let superseded = superseded(db, answer.event, &answer.task, (id, i64::MAX))?;
+    let frame = captured_us.and_then(|it| Timestamp::from_microsecond(it).ok());
+    Ok(Ok(Given { id, again: false, frame, superseded, suggested }))
 }
 
 /// Spells a class anew in the answers of a task to events, or to moments; how many it was.

@@ -1,17 +1,12 @@
-//! What became of a question between being chosen and being settled: lent to one person at a time, given back, skipped,
-//! and taken back again.
+//! What became of a question between being chosen and being settled: lent to one person at a time, given back, skipped.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::questions::{Question, question};
 use super::{Store, StoreError, words};
 
-/// What was done to a question can be undone for so long.
-const UNDONE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// So long a question is lent again to whoever takes back what they did to it.
-const UNDONE_LEASE_SECS: f64 = 600.0;
 /// A question is lent for so long at most: a week.
 const MAX_LEASE_SECS: f64 = 604_800.0;
 
@@ -50,46 +45,16 @@ impl Store {
             Ok(n > 0)
         })
     }
-
-    /// Takes back the last thing that a person did to a question of a task within a day, an answer or a skip, and lends it to
-    /// them again for a while; none where there is nothing, or somebody else has it by now.
-    pub fn undo(&self, task: &str, labeller: &str) -> Result<Option<Question>, StoreError> {
-        let now = Timestamp::now();
-        self.questions(|tx| {
-            let Some((done, question)) = last_done(tx, task, labeller, now)? else { return Ok(None) };
-            let values = params![question.as_bytes(), labeller, now.as_microsecond()];
-            let sql = match done {
-                Done::Skipped => "DELETE FROM skips WHERE question = ?1 AND labeller = ?2 AND skipped_us <= ?3",
-                Done::Answered => {
-                    "UPDATE answers SET withdrawn_us = ?3
-                     WHERE question = ?1 AND labeller = ?2 AND withdrawn_us IS NULL"
-                }
-                Done::AnsweredMoment => {
-                    "UPDATE moment_answers SET withdrawn_us = ?3
-                     WHERE question = ?1 AND labeller = ?2 AND withdrawn_us IS NULL"
-                }
-            };
-            tx.prepare_cached(sql)?.execute(values)?;
-            lend(tx, question, labeller, later(now, UNDONE_LEASE_SECS))
-        })
-    }
 }
 
-/// What can be undone.
-enum Done {
-    Skipped,
-    Answered,
-    AnsweredMoment,
-}
-
-fn later(now: Timestamp, secs: f64) -> Timestamp {
+pub(super) fn later(now: Timestamp, secs: f64) -> Timestamp {
     // `as` saturates, and makes 0 of what is no number.
     let us = (secs.clamp(0.0, MAX_LEASE_SECS) * 1e6) as i64;
     now.checked_add(SignedDuration::from_micros(us)).unwrap_or(now)
 }
 
 /// Lends an open question to somebody, unless another has it.
-fn lend(db: &Connection, id: Uuid, labeller: &str, until: Timestamp) -> rusqlite::Result<Option<Question>> {
+pub(super) fn lend(db: &Connection, id: Uuid, labeller: &str, until: Timestamp) -> rusqlite::Result<Option<Question>> {
     let sql = "UPDATE questions SET leased_to = ?2, leased_until_us = ?3 WHERE id = ?1 AND state = 'open'
                    AND (leased_to IS NULL OR leased_to = ?2 OR leased_until_us <= ?4)";
     let values = params![id.as_bytes(), labeller, until.as_microsecond(), Timestamp::now().as_microsecond()];
@@ -103,42 +68,4 @@ fn release(db: &Connection, id: Uuid, labeller: &str) -> rusqlite::Result<bool> 
     let sql = "UPDATE questions SET leased_to = NULL, leased_until_us = NULL
                WHERE id = ?1 AND leased_to = ?2 AND state = 'open'";
     Ok(db.prepare_cached(sql)?.execute(params![id.as_bytes(), labeller])? > 0)
-}
-
-/// What a person did last to a question that can be lent to them again.
-fn last_done(db: &Connection, task: &str, labeller: &str, now: Timestamp) -> rusqlite::Result<Option<(Done, Uuid)>> {
-    let since = now.checked_sub(UNDONE_WITHIN).unwrap_or(Timestamp::MIN).as_microsecond();
-    let mut last: Option<(i64, Done, Uuid)> = None;
-    for (done, sql) in [
-        (
-            Done::Answered,
-            "SELECT a.given_us, a.question FROM answers a JOIN questions q ON q.id = a.question
-             WHERE a.labeller = ?1 AND a.question IS NOT NULL AND a.given_us > ?2 AND a.task = ?3
-                 AND a.withdrawn_us IS NULL
-             ORDER BY a.given_us DESC, a.id DESC LIMIT 1",
-        ),
-        (
-            Done::AnsweredMoment,
-            "SELECT a.given_us, a.question FROM moment_answers a JOIN questions q ON q.id = a.question
-             WHERE a.labeller = ?1 AND a.given_us > ?2 AND a.task = ?3 AND a.withdrawn_us IS NULL
-             ORDER BY a.given_us DESC, a.id DESC LIMIT 1",
-        ),
-        (
-            Done::Skipped,
-            "SELECT s.skipped_us, s.question FROM skips s JOIN questions q ON q.id = s.question
-             WHERE s.labeller = ?1 AND s.skipped_us > ?2 AND q.task = ?3 AND q.state = 'open'
-             ORDER BY s.skipped_us DESC LIMIT 1",
-        ),
-    ] {
-        let mut statement = db.prepare_cached(sql)?;
-        let found = statement
-            .query_row(params![labeller, since, task], |row| Ok((row.get::<_, i64>(0)?, words::uuid(row, 1)?)))
-            .optional()?;
-        if let Some((at, question)) = found
-            && last.as_ref().is_none_or(|it| at > it.0)
-        {
-            last = Some((at, done, question));
-        }
-    }
-    Ok(last.map(|(_, done, question)| (done, question)))
 }

@@ -35,6 +35,7 @@ mod schema;
 mod site;
 mod tally;
 mod tidy;
+mod undo;
 mod waiting;
 mod when;
 mod words;
@@ -86,7 +87,8 @@ pub use read::{Counts, Reader, StoredEvent};
 pub use recorded::{Recorded, Standing};
 pub use save::Saved;
 pub(crate) use skipped::WRITE;
-pub use tally::{ClassTally, PersonTally, Tally};
+pub use tally::{ClassNamed, ClassTally, PersonTally, Tally};
+pub use undo::{Undone, together};
 pub use waiting::{LabelCounts, Service};
 
 /// The database, below the state folder.

@@ -39,6 +39,10 @@ pub struct StoredMoment {
     pub id: Uuid,
     /// Its camera.
     pub camera: String,
+    /// Where that hung.
+    pub place: String,
+    /// IANA name of the time zone there.
+    pub time_zone: String,
     /// When it was taken.
     pub captured_at: Timestamp,
     /// Colour or infrared.
@@ -130,9 +134,15 @@ impl Store {
                 answer.question.as_bytes(),
             ])?;
             append_labels(tx, "moment_labels", id, &answer.species)?;
-            Ok(Ok(Given { id, again: false, frame: Some(captured_at), superseded, suggested: None }))
+            Ok(Ok::<Given, AnswerError>(Given {
+                id,
+                again: false,
+                frame: Some(captured_at),
+                superseded,
+                suggested: None,
+            }))
         });
-        self.count_answer(given, Some(Why::Still.as_str()))
+        given.map(|it| self.counted(it, Some(Why::Still.as_str())))
     }
 }
 
@@ -140,9 +150,9 @@ impl Reader {
     /// One still moment.
     pub fn moment(&self, id: Uuid) -> Result<Option<StoredMoment>, StoreError> {
         self.read(|db| {
-            let sql =
-                "SELECT id, camera, captured_us, modality, probability, stands_secs, file IS NOT NULL, people_said
-                       FROM moments WHERE id = ?1";
+            let sql = "SELECT m.id, m.camera, m.captured_us, m.modality, m.probability, m.stands_secs,
+                           m.file IS NOT NULL, m.people_said, d.place, d.time_zone
+                       FROM moments m JOIN deployments d ON d.id = m.deployment WHERE m.id = ?1";
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(StoredMoment {
                     id: words::uuid(row, 0)?,
@@ -153,6 +163,8 @@ impl Reader {
                     stands_secs: row.get(5)?,
                     has_picture: row.get(6)?,
                     people_said: row.get(7)?,
+                    place: row.get(8)?,
+                    time_zone: row.get(9)?,
                 })
             };
             db.prepare_cached(sql)?.query_row([id.as_bytes()], row).optional()

@@ -9,6 +9,8 @@ use super::{Reader, StoreError, holding, words};
 /// An answer that is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
+    /// Its identity.
+    pub id: Uuid,
     /// Of which event.
     pub event: Uuid,
     /// Of which frame; none: of the whole event.
@@ -64,18 +66,18 @@ impl Reader {
             );
             let values = params![labeller, event.as_ref().map(Uuid::as_bytes)];
             let all = db.prepare_cached(&sql)?.query_map(values, recorded)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let held = holding::held(db, all.iter().map(|it| (it.1.event, &*it.1.task)))?;
-            let told =
-                |(id, it): (Uuid, Recorded)| Recorded { standing: it.standing.where_held(held.contains(&id)), ..it };
+            let held = holding::held(db, all.iter().map(|it| (it.event, &*it.task)))?;
+            let told = |it: Recorded| Recorded { standing: it.standing.where_held(held.contains(&it.id)), ..it };
             Ok(all.into_iter().map(told).collect())
         })
     }
 }
 
-/// An answer's identity, and the answer: whether a later one took its place is not known yet.
-fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Uuid, Recorded)> {
+/// Whether a later one took its place is not known yet.
+fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
     let frame = row.get::<_, Option<i64>>(1)?.map(|_| words::time(row, 1)).transpose()?;
-    let recorded = Recorded {
+    Ok(Recorded {
+        id: words::uuid(row, 8)?,
         event: words::uuid(row, 0)?,
         frame,
         task: row.get(2)?,
@@ -84,6 +86,5 @@ fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Uuid, Recorded)> {
         given: words::time(row, 5)?,
         verified: row.get(6)?,
         standing: if row.get(7)? { Standing::Withdrawn } else { Standing::Holds },
-    };
-    Ok((words::uuid(row, 8)?, recorded))
+    })
 }

@@ -22,6 +22,15 @@ pub struct ClassTally {
     pub verified: u64,
 }
 
+/// A class that somebody has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassNamed {
+    /// Its name.
+    pub class: String,
+    /// Whether anything says so that was not taken back.
+    pub is_said: bool,
+}
+
 /// A person, and what they have said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonTally {
@@ -69,12 +78,13 @@ impl Reader {
         })
     }
 
-    /// Every class that anybody has named, in the order in which it first was: one that is there keeps its place.
-    pub fn classes_named(&self, task: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+    /// Every class that anybody has named, in the order in which it first was. One that was taken back keeps its place, for
+    /// those behind it have theirs; what was erased or is called otherwise has none.
+    pub fn classes_named(&self, task: &str) -> Result<Vec<ClassNamed>, StoreError> {
         self.read(|db| {
-            let sql = "SELECT class FROM label_totals WHERE task = ?1 AND given > withdrawn ORDER BY id LIMIT ?2";
-            let limit = super::words::count(limit as u64);
-            db.prepare_cached(sql)?.query_map(params![task, limit], |row| row.get(0))?.collect()
+            let sql = "SELECT class, given > withdrawn FROM label_totals WHERE task = ?1 ORDER BY id";
+            let row = |row: &rusqlite::Row<'_>| Ok(ClassNamed { class: row.get(0)?, is_said: row.get(1)? });
+            db.prepare_cached(sql)?.query_map(params![task], row)?.collect()
         })
     }
 }

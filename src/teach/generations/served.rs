@@ -76,6 +76,14 @@ impl Generations {
         Ok(to)
     }
 
+    /// The same where that one serves still that whoever asks believes to.
+    pub fn roll_back_from(&self, from: u32) -> Result<u32, GenerationError> {
+        match self.current()? {
+            serves if serves == from => self.roll_back(),
+            serves => Err(GenerationError::Stale { task: self.task.clone(), from, serves }),
+        }
+    }
+
     /// The same, of one that proved worse; that is written down first.
     pub fn roll_back_for(&self, why: &RolledBack) -> Result<u32, GenerationError> {
         self.put_json(&Generations::rolled_back_file(why.generation), why)?;

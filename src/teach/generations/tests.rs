@@ -142,10 +142,13 @@ fn a_rollback_goes_back_the_way_that_heads_served() {
     generations.promote(2).unwrap();
     assert_eq!(generations.roll_back().unwrap(), 4, "that served before 2 was made to serve again");
     assert_eq!(generations.roll_back().unwrap(), 3);
+    let stale = generations.roll_back_from(4);
+    assert!(matches!(stale, Err(GenerationError::Stale { from: 4, serves: 3, .. })), "{stale:?}");
+    assert_eq!(generations.current().unwrap(), 3);
     generations.add(manifest(Decision::Promoted), &learned().into()).unwrap();
     generations.promote(5).unwrap();
     assert_eq!(generations.before(5).unwrap(), 3, "4 was rolled back");
-    assert_eq!([3, 2, 1, 0].map(|_| generations.roll_back().unwrap()), [3, 2, 1, 0]);
+    assert_eq!([5, 3, 2, 1].map(|it| generations.roll_back_from(it).unwrap()), [3, 2, 1, 0]);
 }
 
 #[test]

@@ -25,6 +25,14 @@ pub(in crate::web) struct Window {
     before: Option<u32>,
 }
 
+/// Which one is to be rolled back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct Rollback {
+    /// The one that whoever asks believes to serve; none: whichever does.
+    from: Option<u32>,
+}
+
 /// Which serves now.
 #[derive(Debug, Serialize)]
 struct Serving {
@@ -70,11 +78,13 @@ pub(in crate::web) async fn roll_back(
     State(app): State<App>,
     who: Who,
     Named(task): Named<String>,
+    Asked(Rollback { from }): Asked<Rollback>,
 ) -> Result<Response, Refused> {
     let generations = of(&app, &task)?;
-    let back = move || match generations.current()? {
-        0 => Ok(None),
-        _ => generations.roll_back().map(Some),
+    let back = move || match (generations.current()?, from) {
+        (0, None | Some(0)) => Ok(None),
+        (_, Some(from)) => generations.roll_back_from(from).map(Some),
+        (_, None) => generations.roll_back().map(Some),
     };
     match blocking(&app, back).await?.map_err(refused)? {
         Some(number) => Ok(serves(&who, task, number)),
@@ -100,6 +110,7 @@ fn refused(error: GenerationError) -> Refused {
         GenerationError::Foreign { .. }
         | GenerationError::Serving { .. }
         | GenerationError::Overtaken { .. }
+        | GenerationError::Stale { .. }
         | GenerationError::Busy { .. } => Refused::conflict(error.to_string()),
         GenerationError::Io { .. } | GenerationError::Damaged { .. } | GenerationError::Unfit { .. } => {
             tracing::error!(%error, "web: the generations could not be read or written");

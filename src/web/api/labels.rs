@@ -10,19 +10,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{blocking, limit, not_stored, on_disk, task};
-use crate::infer::head::BLANK;
 use crate::observe::store::{Answer, AnswerError, Answered, FrameName, Given, LifeStage, Sex, Species, Standing};
 use crate::teach::label_file;
-use crate::web::App;
 use crate::web::refused::{Asked, Body, Named, Refused};
 use crate::web::who::{Role, Who};
+use crate::web::{App, names, said};
 
 /// Labels a page, at most.
 const MAX_LABELS: usize = 500;
-/// Species of one answer, at most.
-const MAX_SPECIES: usize = 20;
-/// Animals of one species in one event, at most: more is a slip of the finger.
-const MAX_COUNT: u32 = 10_000;
 /// Characters of a client's own key, at most.
 const MAX_KEY: usize = 64;
 
@@ -99,7 +94,7 @@ pub(in crate::web) async fn give(
     Named(event): Named<Uuid>,
     Body(said): Body<Said>,
 ) -> Result<Response, Refused> {
-    let answer = answer(&app, &who, event, said)?;
+    let answer = answer(&app, &who, event, said).await?;
     let store = app.store.clone();
     let given = blocking(&app, move || store.answer(&answer)).await?.map_err(refused)?;
     Ok(taken(given))
@@ -129,7 +124,7 @@ pub(in crate::web) async fn take_back(
     }
 }
 
-fn answer(app: &App, who: &Who, event: Uuid, said: Said) -> Result<Answer, Refused> {
+async fn answer(app: &App, who: &Who, event: Uuid, said: Said) -> Result<Answer, Refused> {
     let task = said.task.unwrap_or_else(|| label_file::SPECIES.into());
     self::task(app, &task)?;
     if said.verified && !who.may(Role::Verify) {
@@ -139,7 +134,7 @@ fn answer(app: &App, who: &Who, event: Uuid, said: Said) -> Result<Answer, Refus
         Ok(picture) => Ok(FrameName::Picture(picture)),
         Err(_) => label_file::moment(it).map(FrameName::At).map_err(|it| Refused::invalid(format!("frame: {it}"))),
     });
-    let (species, key) = (species(&task, said.species)?, key(said.key)?);
+    let (species, key) = (species(app, &task, said.species).await?, key(said.key)?);
     Ok(Answer {
         event,
         frame: frame.transpose()?,
@@ -152,33 +147,22 @@ fn answer(app: &App, who: &Who, event: Uuid, said: Said) -> Result<Answer, Refus
     })
 }
 
-/// What is said, or which field of it cannot be.
-pub(super) fn species(task: &str, said: Vec<SpeciesSaid>) -> Result<Vec<Species>, Refused> {
-    if !(1..=MAX_SPECIES).contains(&said.len()) {
-        let error = format!("species: must be a list of 1 to {MAX_SPECIES}, has {}", said.len());
-        return Err(Refused::invalid(error));
-    }
+/// What is said, each class as it is known here, or which field of it cannot be.
+pub(super) async fn species(app: &App, task: &str, said: Vec<SpeciesSaid>) -> Result<Vec<Species>, Refused> {
+    said::check_number(said.len()).map_err(Refused::invalid)?;
+    let (store, of) = (app.store.clone(), task.to_owned());
+    let named = blocking(app, move || store.classes_named(&of)).await?.map_err(|it| not_stored(&it))?;
+    let offered = names::offered(&named, &app.names, &app.contracts.taxonomy);
+    let wrong = |(nth, field, error): (usize, &str, String)| match field {
+        "" => Refused::invalid(format!("species: {error}")),
+        _ => Refused::invalid(format!("species[{nth}].{field}: {error}")),
+    };
     let mut all: Vec<Species> = Vec::new();
     for (nth, it) in said.into_iter().enumerate() {
-        let wrong = |field: &str, error: String| Err(Refused::invalid(format!("species[{nth}].{field}: {error}")));
-        let class = match label_file::class_name(task, &it.class) {
-            Ok(it) => it,
-            Err(error) => return wrong("class", error),
-        };
-        if all.iter().any(|it| it.class == class) {
-            return wrong("class", format!("{class:?} stands there twice: say how many with count"));
-        }
-        if it.count.is_some_and(|it| !(1..=MAX_COUNT).contains(&it)) {
-            return wrong("count", format!("must be between 1 and {MAX_COUNT}, or null"));
-        }
-        if class == BLANK && (it.count.is_some() || it.sex.is_some() || it.life_stage.is_some()) {
-            return wrong("class", format!("{BLANK} has no count, sex and life_stage"));
-        }
+        let class = names::meant(&it.class, task, &offered, true).map_err(|error| wrong((nth, "class", error)))?;
         all.push(Species { class, count: it.count, sex: it.sex, life_stage: it.life_stage });
     }
-    if all.len() > 1 && all.iter().any(|it| it.class == BLANK) {
-        return Err(Refused::invalid(format!("species: what shows anything else is not {BLANK}")));
-    }
+    said::check(&all).map_err(wrong)?;
     Ok(all)
 }
 

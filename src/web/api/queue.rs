@@ -91,7 +91,7 @@ pub(in crate::web) async fn answer_moment(
     Named(question): Named<Uuid>,
     Body(said): Body<Said>,
 ) -> Result<Response, Refused> {
-    let species = labels::species(label_file::SPECIES, said.species)?;
+    let species = labels::species(&app, label_file::SPECIES, said.species).await?;
     let answer = MomentAnswer { question, key: labels::key(said.key)?, labeller: who.name, species };
     let store = app.store.clone();
     let given = blocking(&app, move || store.answer_moment(&answer)).await?.map_err(labels::refused)?;

@@ -168,14 +168,15 @@ async function acknowledged(it, told) {
   }
   if (told.replaced) trouble(`Your answer “${it.said}” replaced ${told.replaced.join(" and ")}.`);
   if (it.url !== "/review/undo") return;
-  if (!told.question) return say("There is nothing to undo");
+  // Where no card comes back nothing else would show it.
+  if (!told.question) return trouble(told.taken_back || "There is nothing to undo");
   done.delete(told.question);
   try {
     // Whoever was fetching questions meanwhile may have been lent it, too.
     const fresh = await more(told.question);
     const again = [...fresh, ...cards].find((it) => it.dataset.question === told.question);
     if (again) bringBack(again);
-    say("Taken back");
+    say(told.taken_back);
   } catch {
     location.reload();
   }
@@ -236,6 +237,8 @@ function take(form, button, card) {
 }
 
 document.addEventListener("submit", (event) => {
+  // To log out is no answer.
+  if (!event.target.closest("main")) return;
   event.preventDefault();
   if (event.target.matches(".views")) return look(place.querySelector(`.frames [data-media="${event.submitter.value}"]`));
   submit(event.target, event.submitter);

@@ -57,6 +57,7 @@ fn a_moment_is_answered_once_and_is_no_lesson() {
     assert!(store.save_moment(&it, 9).unwrap());
     let stored = store.moment(it.id).unwrap().unwrap();
     assert_eq!((stored.captured_at, stored.stands_secs, stored.people_said), (at(0), 4_320.0, None));
+    assert!(!stored.time_zone.is_empty());
     let question = ask(&store, it.id);
     let keyed = MomentAnswer { key: Some("k".into()), ..say(question, "blank") };
     let first = store.answer_moment(&keyed).unwrap();
@@ -71,7 +72,8 @@ fn a_moment_is_answered_once_and_is_no_lesson() {
     assert!(store.answer_moment(&say(Uuid::now_v7(), "blank")).is_err());
 
     // Undone it is asked again; what is renamed or taken back is so here too.
-    assert_eq!(store.undo("species", "ann").unwrap().unwrap().id, question);
+    let undone = store.undo("species", "ann").unwrap().unwrap();
+    assert_eq!((&*undone.said, undone.answers, undone.question.unwrap().id), ("blank", 1, question));
     let second = store.answer_moment(&say(question, "fox")).unwrap();
     assert_eq!(second.superseded, Vec::<String>::new());
     assert_eq!(store.rename("species", "fox", "red fox").unwrap(), 1);

@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 use super::super::fixture::{self, FEATURIZER};
-use super::super::{Answer, AnswerError, Filling, NewQuestion, Question, Species, Store, Why};
+use super::super::{Answer, AnswerError, Filling, NewQuestion, Question, Species, Standing, Store, Why, together};
 use super::{number, raw};
 use crate::domain::Change;
 
@@ -116,20 +116,89 @@ fn what_is_skipped_is_for_others_and_what_was_done_can_be_undone() {
     assert_eq!(store.undo("content", "ann").unwrap(), None, "of another task");
 
     // The answer first, as it came last, then the skip.
-    let back = store.undo("species", "ann").unwrap().unwrap();
+    let undone = store.undo("species", "ann").unwrap().unwrap();
+    assert_eq!((&*undone.said, undone.answers), ("fox", 1));
+    let back = undone.question.unwrap();
     assert_eq!((back.id, back.leased_until.is_some()), (mine[1].id, true));
     assert_eq!(store.recorded(None, Some(all[1])).unwrap().len(), 1, "it is kept, as taken back");
     assert!(store.taught("species", FEATURIZER, None).unwrap().events.is_empty());
     assert_eq!(store.queue_state("species").unwrap().answered_today, 0);
-    assert_eq!(store.undo("species", "ann").unwrap().unwrap().id, mine[0].id);
+    let undone = store.undo("species", "ann").unwrap().unwrap();
+    assert_eq!((&*undone.said, undone.answers, undone.question.unwrap().id), ("", 0, mine[0].id));
     assert_eq!(store.undo("species", "ann").unwrap(), None);
     assert_eq!(events(&lease(&store, "ann", 9)), all);
 
     // What somebody else has by now is not given back to two.
     store.skip(mine[0].id, "ann").unwrap();
     assert_eq!(events(&lease(&store, "bob", 1)), all[..1]);
-    assert_eq!(store.undo("species", "ann").unwrap(), None);
+    assert_eq!(store.undo("species", "ann").unwrap().unwrap().question, None);
     assert_eq!(events(&lease(&store, "ann", 9)), all[1..]);
+}
+
+#[test]
+fn what_was_done_last_is_what_is_undone_whether_somebody_asked_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let all = asked(&store, 6);
+    let mine = lease(&store, "ann", 3);
+    let undone = || {
+        let it = store.undo("species", "ann").unwrap().unwrap();
+        (it.said, it.answers, it.question.map(|it| it.id))
+    };
+    store.answer(&say(&mine[0], "ann", "fox", None)).unwrap();
+    // A question of yesterday, which is gone.
+    store.answer(&say(&mine[1], "ann", "hen", None)).unwrap();
+    raw(dir.path()).execute("DELETE FROM questions WHERE id = ?1", [mine[1].id.as_bytes()]).unwrap();
+    // On the page of an event.
+    let unasked = Answer { event: all[3], question: None, ..say(&mine[2], "ann", "badger", None) };
+    store.answer(&unasked).unwrap();
+    // Of a question, and of others that look like it.
+    let name = together();
+    let key = |nth: usize| Some(format!("{name}-{nth}"));
+    let others = [4, 5].map(|it| Answer { event: all[it], key: key(it), ..unasked.clone() });
+    let both = [Answer { key: key(2), ..say(&mine[2], "ann", "vole", None) }, others[0].clone(), others[1].clone()];
+    let missing = Answer { event: Uuid::now_v7(), key: key(9), ..unasked.clone() };
+    let error = store.answer_all(&[both[0].clone(), missing]).unwrap_err();
+    assert!(
+        matches!(error, AnswerError::NoEvent(_)) && store.said_together(&name, "ann").unwrap().is_none(),
+        "{error}"
+    );
+    assert_eq!(store.answer_all(&both).unwrap().len(), 3);
+    assert_eq!(store.queue_state("species").unwrap().answered_today, 2, "what was asked is answered");
+    assert_eq!(store.said_together(&name, "ann").unwrap(), Some(("vole".into(), 3)));
+    assert_eq!(store.take_back_together(&name, "bob").unwrap(), 0, "it is not theirs");
+
+    assert_eq!(undone(), ("badger".into(), 3, Some(mine[2].id)), "all that was said together");
+    assert_eq!(undone(), ("badger".into(), 1, None));
+    assert_eq!(undone(), ("hen".into(), 1, None));
+    // One that somebody else answered since is taken back, and not asked again.
+    store.answer(&say(&mine[0], "bob", "dog", None)).unwrap();
+    assert_eq!(undone(), ("fox".into(), 1, None));
+    assert_eq!(store.undo("species", "ann").unwrap(), None);
+    assert_eq!(store.recorded(Some("bob"), None).unwrap()[0].standing, Standing::Holds);
+}
+
+#[test]
+fn what_was_named_together_is_taken_back_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    let all = asked(&store, 2);
+    let name = together();
+    let question = &lease(&store, "ann", 1)[0];
+    let answer = |nth: usize| Answer {
+        event: all[nth],
+        question: None,
+        ..say(question, "ann", "fox", Some(&format!("{name}-{nth}")))
+    };
+    store.answer_all(&[answer(0), answer(1)]).unwrap();
+    for wrong in ["", "all-", &name[..20], &format!("{name}-0")] {
+        assert_eq!(store.take_back_together(wrong, "ann").unwrap(), 0, "{wrong}");
+    }
+    assert_eq!(store.take_back_together(&name, "ann").unwrap(), 2);
+    assert_eq!(
+        (store.said_together(&name, "ann").unwrap(), store.take_back_together(&name, "ann").unwrap()),
+        (None, 0)
+    );
 }
 
 #[test]
