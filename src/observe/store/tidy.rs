@@ -1,18 +1,22 @@
 //! Order in the house: what a crash left behind, and room for pictures below their cap.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use crate::domain::{Event, EventState};
 
-use super::{Shared, Store, StoreError, Writer, read, words};
+use super::{Shared, Store, StoreError, Writer, beside, read, words};
 
 /// Pictures forgotten in one transaction, at most.
 const BATCH: i64 = 100;
 /// Vectors forgotten at one save, at most: more than a save brings.
 const VECTORS: i64 = 100;
+
+/// A stray picture that is younger may be one that another program is just saving.
+pub(super) const STRAY_AGE: Duration = Duration::from_secs(600);
 
 /// Of a media `m`: nobody has said what its event shows.
 const UNLABELLED: &str = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = m.event)";
@@ -54,8 +58,12 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
     let failed = |error: rusqlite::Error| StoreError::sqlite(&shared.database(), &error);
     writer.left_open = column(db, "SELECT id FROM events WHERE state = 'open' ORDER BY id", |row| words::uuid(row, 0))
         .map_err(failed)?;
+    // Pictures come before their rows: while a command brings some, those without a row are no strays yet.
+    let alone = beside(&shared.dir, |it| it.try_lock())?;
     let known: HashSet<String> = column(db, FILES, |row| row.get(0)).map_err(failed)?;
-    let swept = shared.media.sweep(&known).map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
+    let swept = shared.media.sweep(&known, alone.is_none().then_some(STRAY_AGE));
+    let swept = swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
+    drop(alone);
     if swept.removed > 0 {
         tracing::info!(files = swept.removed, "pictures that a crash left behind were removed");
     }

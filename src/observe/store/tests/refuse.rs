@@ -200,6 +200,28 @@ fn files_and_rows_are_brought_together_again_at_the_start() {
     assert_eq!(metrics.media_bytes.get() as u64, kept.metadata().unwrap().len());
 }
 
+#[test]
+fn what_a_command_is_just_bringing_is_no_stray_to_a_daemon_that_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    store.save(&fixture::update(Change::Ended, "red fox", 2), FEATURIZER).unwrap();
+    let kept = files(dir.path());
+    drop(store);
+    let beside = Store::open_beside(dir.path(), &fixture::config()).unwrap();
+    let brought = kept[0].with_file_name(format!("{}.jpg", uuid::Uuid::now_v7()));
+    let old = kept[0].with_file_name(format!("{}.jpg", uuid::Uuid::now_v7()));
+    fs::write(&brought, b"its row comes next").unwrap();
+    fs::write(&old, b"of a crash").unwrap();
+    let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(an_hour_ago).unwrap();
+    drop(fixture::open(dir.path()));
+    assert!(brought.exists() && !old.exists());
+    drop(beside);
+    drop(fixture::open(dir.path()));
+    assert!(!brought.exists(), "nobody brings it any more");
+    assert_eq!(files(dir.path()).len(), kept.len());
+}
+
 /// As an unprivileged user: root may write anywhere.
 #[test]
 fn a_folder_that_cannot_be_written_is_refused_with_its_name() {
