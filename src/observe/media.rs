@@ -127,7 +127,7 @@ impl MediaFolder {
         let folder = target.parent().unwrap_or(&self.state_dir);
         let unfinished = MediaFolder::unfinished(&target);
         let write = || {
-            fs::create_dir_all(folder)?;
+            make(folder)?;
             let disk = Disk::of(folder)?;
             if disk.available < disk.reserve.saturating_add(jpeg.len() as u64) {
                 return Err(io::ErrorKind::StorageFull.into());
@@ -217,6 +217,14 @@ pub struct Swept {
     pub removed: usize,
     /// Stray files left, because they are too many for a crash.
     pub left: usize,
+}
+
+/// Makes a folder and those that it lies in; each is on disk when this returns, so that no picture goes with its folder.
+fn make(folder: &Path) -> io::Result<()> {
+    let n_missing = folder.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).count();
+    fs::create_dir_all(folder)?;
+    let mut parents = folder.ancestors().skip(1).take(n_missing).filter(|it| !it.as_os_str().is_empty());
+    parents.try_for_each(|it| File::open(it)?.sync_all())
 }
 
 /// Sorts the files below `folder`, called `name`, into those known and those stray; with `tidy` empty folders go. What goes
