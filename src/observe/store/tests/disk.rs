@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::super::Store;
 use super::super::fixture::{self, FEATURIZER};
-use super::{ended, files};
+use super::{camera, ended, files};
+use crate::config::CameraConfig;
 use crate::domain::{Change, Event, EventUpdate};
 use crate::metrics::Metrics;
 use crate::observe::publish::Sink;
@@ -261,6 +262,8 @@ fn is_full_from_the_start(state: &Path, disk: &Small) {
     disk.fill();
     let daemon = Daemon::start(state);
     assert!(!daemon.store.is_writable());
+    let camera = CameraConfig { place: "at the brook".into(), ..camera() };
+    daemon.store.register_deployment(&camera).expect("a full disk is no reason to end");
     let update = fox();
     daemon.updates.send(update.clone()).unwrap();
     assert_eq!(daemon.store.latest_events(1, None).unwrap(), []);
@@ -268,4 +271,5 @@ fn is_full_from_the_start(state: &Path, disk: &Small) {
     disk.free();
     assert_eq!(daemon.hears(), (update.event.id, Change::Opened));
     assert!(daemon.store.is_writable());
+    assert_eq!(daemon.store.event(update.event.id).unwrap().unwrap().place, "at the brook");
 }
