@@ -128,8 +128,14 @@ impl StoreError {
         /// `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log could not grow, which is a full disk.
         const SHM_SIZE: i32 = 4874;
         let (path, why) = (path.to_owned(), error.to_string());
-        let rusqlite::Error::SqliteFailure(code, _) = error else {
-            return StoreError::Corrupt { path, why };
+        let code = match error {
+            rusqlite::Error::SqliteFailure(code, _) => code,
+            // What stands there is not what was written.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => return StoreError::Corrupt { path, why },
+            _ => return StoreError::Io { path, why },
         };
         match code.code {
             ErrorCode::DiskFull => StoreError::DiskFull { path },
