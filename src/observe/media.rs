@@ -188,6 +188,11 @@ impl MediaFolder {
     }
 }
 
+/// Bytes that are free on the disk of a folder.
+pub(crate) fn available(folder: &Path) -> io::Result<u64> {
+    Disk::of(folder).map(|it| it.available)
+}
+
 /// A disk, in bytes.
 struct Disk {
     taken: u64,

@@ -70,7 +70,7 @@ impl Store {
                 .map_err(|error| StoreError::sqlite(&shared.database(), &error))
         });
         match registered {
-            Err(error @ (StoreError::DiskFull { .. } | StoreError::Busy { .. })) => {
+            Err(error @ (StoreError::DiskFull { .. } | StoreError::NoRoom { .. } | StoreError::Busy { .. })) => {
                 tracing::warn!(camera = &*camera.name, %error, "where it hangs is taken down at its first event");
                 Ok(())
             }

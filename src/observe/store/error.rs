@@ -68,6 +68,18 @@ pub enum StoreError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// Too little space is left for the copy that is made of a database before its schema is brought up to date.
+    #[error(
+        "store: {} is to be brought up to date, and the disk has no room for the copy that is made of it before: make {} MB of room",
+        path.display(),
+        bytes.div_ceil(1_000_000)
+    )]
+    NoRoom {
+        /// The database.
+        path: PathBuf,
+        /// What the copy takes.
+        bytes: u64,
+    },
     /// Another program kept the database locked for longer than the busy timeout.
     #[error("store: {} was locked by another program for too long", path.display())]
     Busy {
@@ -92,7 +104,7 @@ impl StoreError {
     pub fn reason(&self) -> &'static str {
         match self {
             StoreError::Unwritable { .. } => "unwritable",
-            StoreError::DiskFull { .. } => "disk_full",
+            StoreError::DiskFull { .. } | StoreError::NoRoom { .. } => "disk_full",
             StoreError::Busy { .. } => "busy",
             StoreError::Corrupt { .. } => "corrupt",
             StoreError::Io { .. } => "io",

@@ -179,7 +179,7 @@ impl Store {
         let lock = lock(state_dir)?;
         let store = Store::new(state_dir, config, metrics, Some(lock), None);
         match store.probe() {
-            Err(error @ StoreError::DiskFull { .. }) => {
+            Err(error @ (StoreError::DiskFull { .. } | StoreError::NoRoom { .. })) => {
                 tracing::error!(%error, "starting all the same: events are kept in memory until there is room");
                 Ok(store)
             }

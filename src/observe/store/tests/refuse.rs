@@ -109,6 +109,32 @@ fn an_older_schema_is_brought_up_to_date_after_a_copy() {
 }
 
 #[test]
+fn two_that_open_at_once_make_one_database_and_bring_it_up_to_date_once() {
+    let known = schema::STEPS.len() as u32;
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("eyeshine.db");
+        // None is there, or an old one.
+        if round % 2 == 1 {
+            drop(schema::open(&path, &schema::STEPS[..1]).unwrap());
+        }
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                schema::open(&path, &schema::STEPS).map(|it| number(&it, "PRAGMA user_version"))
+            };
+            let opening = [(); 3].map(|()| scope.spawn(open));
+            for it in opening {
+                let opened = it.join().unwrap();
+                assert_eq!(opened.unwrap_or_else(|error| panic!("round {round}: {error}")), i64::from(known));
+            }
+        });
+        assert_eq!(schema::backup_path(&path, 1).exists(), round % 2 == 1);
+    }
+}
+
+#[test]
 fn a_database_of_the_first_schema_is_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("eyeshine.db");
