@@ -160,7 +160,7 @@ impl Store {
             if done.is_ok() {
                 tx.commit().map_err(failed)?;
                 // A label may say that people are in it: their pictures go at once, where they are to go.
-                super::people::discard(shared, writer)?;
+                super::people::discard_after(shared, writer);
             }
             Ok(done)
         })?

@@ -329,7 +329,7 @@ impl Writer {
             if shared.lock.is_some() {
                 tidy::tidy(shared, self, &mut db)?;
                 self.db = Some(db);
-                people::discard(shared, self)?;
+                people::discard_after(shared, self);
             } else {
                 tidy::count(shared, self, &db)?;
                 self.db = Some(db);

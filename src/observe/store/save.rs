@@ -122,16 +122,9 @@ impl Store {
                 tracing::warn!(%error, "the oldest vectors could not be removed");
             }
             let media = stored.map_err(failed)?;
-            Ok(match super::people::discard(shared, writer) {
-                Ok(()) if discards => Saved::Stored { media: Vec::new(), people },
-                discarded => {
-                    if let Err(error) = discarded {
-                        shared.metrics.store_errors.with_label_values(&[error.reason()]).inc();
-                        tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
-                    }
-                    Saved::Stored { media, people }
-                }
-            })
+            // What could not be discarded yet is still there.
+            let media = if super::people::discard_after(shared, writer) && discards { Vec::new() } else { media };
+            Ok(Saved::Stored { media, people })
         })
     }
 }
