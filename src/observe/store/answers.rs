@@ -180,7 +180,8 @@ fn respell(
     );
     let found: Vec<Uuid> =
         db.prepare(&sql)?.query_map([task, old], |row| words::uuid(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    for answer in &found {
+    // Added to itself, and then deleted as its own double, it would be lost.
+    for answer in found.iter().filter(|_| old != new) {
         let values = params![answer.as_bytes(), old, new];
         // Who said both meant one: their numbers add up, and what differs of them is not known.
         db.prepare_cached(&format!(
