@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::answer::{Answer, AnswerError, FrameName, Given, MAX_KEY, Species};
 use super::answered::species;
 use super::holding::superseded;
+use super::tidy::Labelled;
 use super::{Store, StoreError, words};
 use crate::metrics::UNASKED;
 
@@ -97,7 +98,7 @@ impl Store {
     /// Takes back what somebody said, or what was said of an event, or both; what that had superseded holds again. How many
     /// answers it was.
     pub fn withdraw(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<usize, AnswerError> {
-        self.in_transaction(|tx| {
+        let withdrawn = self.in_transaction(|tx| {
             if let Some(event) = event
                 && !is_event(tx, event)?
             {
@@ -126,7 +127,10 @@ impl Store {
                 _ => 0,
             };
             Ok(Ok(n + of_moments))
-        })
+        });
+        // What of it is kept may go now, however old it is.
+        self.shared.writer().labelled = Labelled::default();
+        withdrawn
     }
 
     /// Calls a class otherwise, which may be the name of another: then they are one from now on. How many answers it was.

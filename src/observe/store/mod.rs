@@ -164,9 +164,8 @@ struct Writer {
     log_holds_people: bool,
     /// What the database was like (`data_version`) when no marked event had anything left that was to be discarded.
     discarded_at: Option<i64>,
-    /// Pictures before this time (µs), and vectors before this one, are of labelled events alone: who looks for the oldest that
-    /// may go need not pass them by again each time.
-    labelled_until: (i64, Uuid),
+    /// What housekeeping need not look through again.
+    labelled: tidy::Labelled,
 }
 
 impl Store {

@@ -93,7 +93,17 @@ fn what_people_have_labelled_stays_when_the_database_is_full() {
     let store = Store::open(dir.path(), &config, Arc::clone(&metrics)).unwrap();
     store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
     assert!(metrics.embeddings_deleted.get() > 0);
-    assert_eq!(store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len(), 2);
+    let n_labelled = || store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len();
+    assert_eq!(n_labelled(), 2);
+    // Nothing is left that may go; then something comes.
+    store.save(&fixture::update(Change::Ended, "red fox", 0), FEATURIZER).unwrap();
+    let before = metrics.embeddings_deleted.get();
+    store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
+    assert_eq!((metrics.embeddings_deleted.get(), n_labelled()), (before + 3, 2));
+    // What is taken back is labelled no longer.
+    store.withdraw(Some("ann"), None).unwrap();
+    store.save(&fixture::update(Change::Ended, "red fox", 0), FEATURIZER).unwrap();
+    assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM embeddings"), 0);
 }
 
 /// The same picture, taken then.
