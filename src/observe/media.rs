@@ -127,7 +127,7 @@ impl MediaFolder {
         let folder = target.parent().unwrap_or(&self.state_dir);
         let unfinished = MediaFolder::unfinished(&target);
         let write = || {
-            fs::create_dir_all(folder)?;
+            make(folder)?;
             let disk = Disk::of(folder)?;
             if disk.available < disk.reserve.saturating_add(jpeg.len() as u64) {
                 return Err(io::ErrorKind::StorageFull.into());
@@ -155,51 +155,42 @@ impl MediaFolder {
     }
 
     /// Looks for pictures that are not in `known` (as [`file`](Self::file) says it) and for unfinished ones, and removes
-    /// them; names that are not ours are left alone.
+    /// them; names that are not ours are left alone. Beside another program that may be saving, what is younger than `age`
+    /// may be on its way to a row, and stays, and so do folders.
     ///
     /// A crash leaves a few. Where there are more, the database was lost or replaced: then they may be all that is left,
     /// and stay.
-    pub fn sweep(&self, known: &HashSet<String>) -> io::Result<Swept> {
+    pub fn sweep(&self, known: &HashSet<String>, age: Option<Duration>) -> io::Result<Swept> {
         let mut swept = Swept::default();
         let mut stray = Vec::new();
-        match walk(&self.state_dir.join(FOLDER), FOLDER, known, true, &mut swept.present, &mut stray) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        walk(&self.state_dir.join(FOLDER), FOLDER, known, age.is_none(), &mut swept.present, &mut stray)?;
+        let is_old = |it: &PathBuf, age| {
+            let written = fs::metadata(it).and_then(|it| it.modified());
+            written.is_ok_and(|it| it.elapsed().is_ok_and(|it| it > age))
+        };
+        stray.retain(|it| age.is_none_or(|age| is_old(it, age)));
         if stray.len() > MOST_STRAYS {
             swept.left = stray.len();
             return Ok(swept);
         }
         for path in stray {
-            fs::remove_file(path)?;
-            swept.removed += 1;
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                removed => swept.removed += usize::from(removed.is_ok()),
+            }
         }
         Ok(swept)
-    }
-
-    /// The same beside a daemon that may be saving: what is younger than `age` may be on its way to a row, and stays, and so
-    /// do folders.
-    pub fn sweep_beside(&self, known: &HashSet<String>, age: Duration) -> io::Result<()> {
-        let mut stray = Vec::new();
-        match walk(&self.state_dir.join(FOLDER), FOLDER, known, false, &mut HashSet::new(), &mut stray) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let is_old = |it: &PathBuf| {
-            let written = fs::metadata(it).and_then(|it| it.modified());
-            written.is_ok_and(|it| it.elapsed().is_ok_and(|it| it > age))
-        };
-        stray.retain(is_old);
-        if stray.len() > MOST_STRAYS {
-            return Ok(());
-        }
-        stray.iter().try_for_each(fs::remove_file)
     }
 
     /// What a picture is called while it is written.
     pub fn unfinished(picture: &Path) -> PathBuf {
         picture.with_extension(UNFINISHED)
     }
+}
+
+/// Bytes that are free on the disk of a folder.
+pub(crate) fn available(folder: &Path) -> io::Result<u64> {
+    Disk::of(folder).map(|it| it.available)
 }
 
 /// A disk, in bytes.
@@ -233,7 +224,16 @@ pub struct Swept {
     pub left: usize,
 }
 
-/// Sorts the files below `folder`, called `name`, into those known and those stray; with `tidy` empty folders go.
+/// Makes a folder and those that it lies in; each is on disk when this returns, so that no picture goes with its folder.
+fn make(folder: &Path) -> io::Result<()> {
+    let n_missing = folder.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).count();
+    fs::create_dir_all(folder)?;
+    let mut parents = folder.ancestors().skip(1).take(n_missing).filter(|it| !it.as_os_str().is_empty());
+    parents.try_for_each(|it| File::open(it)?.sync_all())
+}
+
+/// Sorts the files below `folder`, called `name`, into those known and those stray; with `tidy` empty folders go. What goes
+/// meanwhile is not there.
 fn walk(
     folder: &Path,
     name: &str,
@@ -242,11 +242,19 @@ fn walk(
     present: &mut HashSet<String>,
     stray: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let path = entry.path();
         let name = format!("{name}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
+        let kind = match entry.file_type() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            kind => kind?,
+        };
+        if kind.is_dir() {
             walk(&path, &name, known, tidy, present, stray)?;
             if tidy {
                 // Fails where something is left in it, as it should.
@@ -303,7 +311,7 @@ mod tests {
         let (kept, stray, gone) =
             (file("2026-11-24T01:00:00Z"), file("2026-11-24T02:00:00Z"), file("2026-11-23T23:59:59Z"));
         assert!(kept.starts_with("media/2026/11/24/") && gone.starts_with("media/2026/11/23/"));
-        assert_eq!(folder.sweep(&HashSet::new()).unwrap(), Swept::default(), "no folder yet");
+        assert_eq!(folder.sweep(&HashSet::new(), None).unwrap(), Swept::default(), "no folder yet");
         folder.write(&kept, b"kept").unwrap();
         folder.write(&stray, b"stray").unwrap();
         let old = MediaFolder::file(Uuid::now_v7(), "2025-01-01T00:00:00Z".parse().unwrap());
@@ -312,12 +320,15 @@ mod tests {
         fs::write(day.join(format!("{}.tmp", Uuid::now_v7())), b"ha").unwrap();
         fs::write(day.join("somebody's.txt"), b"note").unwrap();
         let known = HashSet::from([kept.clone(), gone]);
-        let swept = folder.sweep(&known).unwrap();
+        let aside = folder.sweep(&known, Some(Duration::from_secs(600))).unwrap();
+        assert_eq!(aside, Swept { present: HashSet::from([kept.clone()]), removed: 0, left: 0 }, "they are young");
+        assert!(dir.path().join(&old).exists());
+        let swept = folder.sweep(&known, None).unwrap();
         assert_eq!(swept, Swept { present: HashSet::from([kept.clone()]), removed: 3, left: 0 });
         assert_eq!(fs::read(dir.path().join(kept)).unwrap(), b"kept");
         assert!(!dir.path().join(stray).exists());
         assert!(day.join("somebody's.txt").exists());
-        folder.sweep(&known).unwrap();
+        folder.sweep(&known, None).unwrap();
         assert!(!dir.path().join("media/2025").exists(), "an empty folder goes");
     }
 
@@ -329,7 +340,7 @@ mod tests {
         for _ in 0..=MOST_STRAYS {
             fs::write(day.join(format!("{}.jpg", Uuid::now_v7())), b"a picture").unwrap();
         }
-        let swept = MediaFolder::new(dir.path(), 100, 85).sweep(&HashSet::new()).unwrap();
+        let swept = MediaFolder::new(dir.path(), 100, 85).sweep(&HashSet::new(), None).unwrap();
         assert_eq!((swept.removed, swept.left), (0, MOST_STRAYS + 1));
         assert_eq!(fs::read_dir(day).unwrap().count(), MOST_STRAYS + 1);
     }

@@ -31,7 +31,7 @@ pub struct Seen {
     pub row: LabelRow,
     /// Of the file.
     pub sha256: [u8; 32],
-    /// When it was taken; where nobody knows, when its file was written. No two of a burst are of the same moment.
+    /// When it was taken; where nobody knows, when its file was written. No two that are read together are of the same moment.
     pub at: Timestamp,
     /// The gate's look, without what serves to compare.
     pub look: Look,

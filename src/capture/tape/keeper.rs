@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
@@ -24,6 +24,9 @@ const NICENESS: i32 = 10;
 const FLUSH: Duration = Duration::from_secs(2);
 /// After a failure the disk is left alone for a while.
 const REST: Duration = Duration::from_secs(30);
+
+/// What is too old of cameras that send nothing goes so often.
+const BETWEEN_TIDYINGS: Duration = Duration::from_secs(3_600);
 
 /// A segment that is being written.
 struct Open {
@@ -41,7 +44,17 @@ pub fn spawn(taped: Receiver<Taped>, shelf: Shelf, metrics: Arc<Metrics>) -> io:
         }
         let mut open: HashMap<CameraName, Open> = HashMap::new();
         let mut rests_until: Option<Instant> = None;
-        for frame in taped {
+        let mut due = Instant::now();
+        loop {
+            if Instant::now() >= due {
+                tidy(&shelf, &metrics);
+                due = Instant::now() + BETWEEN_TIDYINGS;
+            }
+            let frame = match taped.recv_deadline(due) {
+                Ok(frame) => frame,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             if rests_until.is_some_and(|it| Instant::now() < it) {
                 metrics.tape.frames.with_label_values(&["failed"]).inc();
                 continue;
@@ -59,6 +72,19 @@ pub fn spawn(taped: Receiver<Taped>, shelf: Shelf, metrics: Arc<Metrics>) -> io:
     })
 }
 
+/// Lets go of what is too old by the wall clock, of whatever camera: one that is called otherwise now, or is gone, has nobody else
+/// to see to it.
+fn tidy(shelf: &Shelf, metrics: &Metrics) {
+    match shelf.prune_all(Timestamp::now()) {
+        Ok(left) => left.iter().for_each(|(camera, bytes)| say(metrics, camera, *bytes)),
+        Err(error) => tracing::warn!(%error, "old tapes could not be removed; they are tried again"),
+    }
+}
+
+fn say(metrics: &Metrics, camera: &str, bytes: u64) {
+    metrics.tape.bytes.with_label_values(&[camera]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+}
+
 fn keep(frame: &Taped, shelf: &Shelf, open: &mut HashMap<CameraName, Open>, metrics: &Metrics) -> io::Result<()> {
     let goes_on =
         open.get(&frame.camera).is_some_and(|it| frame.at >= it.last && frame.at.duration_since(it.from) < SEGMENT);
@@ -66,8 +92,9 @@ fn keep(frame: &Taped, shelf: &Shelf, open: &mut HashMap<CameraName, Open>, metr
         if let Some(mut full) = open.remove(&frame.camera) {
             full.file.flush()?;
         }
-        let bytes = shelf.prune(&frame.camera, frame.at)?;
-        metrics.tape.bytes.with_label_values(&[&*frame.camera]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        // A camera's own clock may be ahead: that is no reason to let all go.
+        let bytes = shelf.prune(&frame.camera, frame.at.min(Timestamp::now()))?;
+        say(metrics, &frame.camera, bytes);
         let mut file = BufWriter::new(shelf.create(&frame.camera, frame.at)?);
         segment::begin(&mut file)?;
         let begun = Open { file, from: frame.at, last: frame.at, flushed: Instant::now() };

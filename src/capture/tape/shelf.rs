@@ -28,6 +28,9 @@ pub(super) struct Segment {
     pub(super) from: Timestamp,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
+    /// When it was begun by the frames' clock, or last written by the system's, whichever is earlier: a clock that was ahead
+    /// makes nothing younger than it is.
+    kept_since: Timestamp,
 }
 
 /// All tapes.
@@ -108,8 +111,8 @@ impl Shelf {
     /// The cameras of which there is anything of a time.
     pub fn cameras(&self, from: Timestamp, to: Timestamp) -> io::Result<BTreeSet<String>> {
         let begin = from.checked_sub(SEGMENT).unwrap_or(Timestamp::MIN);
-        let all = self.all()?.into_iter().filter(|it| it.1.from >= begin && it.1.from <= to);
-        Ok(all.map(|it| it.0).collect())
+        let all = self.named()?.into_iter().filter(|it| it.from >= begin && it.from <= to);
+        Ok(all.map(|it| it.camera).collect())
     }
 
     /// Removes all there is.
@@ -133,8 +136,8 @@ impl Shelf {
         let segments = self.segments(camera)?;
         let mut bytes: u64 = segments.iter().map(|it| it.bytes).sum();
         for it in segments {
-            if it.from >= oldest && bytes <= self.max_bytes {
-                break;
+            if it.kept_since >= oldest && bytes <= self.max_bytes {
+                continue;
             }
             remove(&it.path)?;
             bytes -= it.bytes;
@@ -142,31 +145,51 @@ impl Shelf {
         Ok(bytes)
     }
 
+    /// The same of every camera of which there is anything, also of one that sends no more; how much is left of each.
+    pub(super) fn prune_all(&self, now: Timestamp) -> io::Result<Vec<(String, u64)>> {
+        let cameras: BTreeSet<String> = self.named()?.into_iter().map(|it| it.camera).collect();
+        cameras.into_iter().map(|it| self.prune(&it, now).map(|bytes| (it, bytes))).collect()
+    }
+
     /// The segments of a camera, the oldest first.
     pub(super) fn segments(&self, camera: &str) -> io::Result<Vec<Segment>> {
-        let own = self.all()?.into_iter().filter(|it| it.0 == camera);
-        let mut segments: Vec<Segment> = own.map(|it| it.1).collect();
+        let own = self.named()?.into_iter().filter(|it| it.camera == camera);
+        // One that has just gone is none.
+        let mut segments: Vec<Segment> = own.filter_map(|it| Segment::of(it.path, it.from).ok()).collect();
         segments.sort_by_key(|it| it.from);
         Ok(segments)
     }
 
-    /// Every segment, with its camera.
-    fn all(&self) -> io::Result<Vec<(String, Segment)>> {
+    /// What every segment is called.
+    fn named(&self) -> io::Result<Vec<Named>> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(it) => it,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut segments = Vec::new();
+        let mut named = Vec::new();
         for entry in entries {
-            let entry = entry?;
-            let Some((camera, from)) = begun(&entry.file_name()) else { continue };
-            // One that has just gone is none.
-            let Ok(meta) = entry.metadata() else { continue };
-            segments.push((camera, Segment { from, path: entry.path(), bytes: meta.len() }));
+            let path = entry?.path();
+            let begun = path.file_name().and_then(begun);
+            named.extend(begun.map(|(camera, from)| Named { camera, from, path }));
         }
-        Ok(segments)
+        Ok(named)
     }
+}
+
+impl Segment {
+    fn of(path: PathBuf, from: Timestamp) -> io::Result<Segment> {
+        let meta = fs::metadata(&path)?;
+        let written = meta.modified().ok().and_then(|it| Timestamp::try_from(it).ok());
+        Ok(Segment { from, path, bytes: meta.len(), kept_since: written.map_or(from, |it| it.min(from)) })
+    }
+}
+
+/// What a segment's name says.
+struct Named {
+    camera: String,
+    from: Timestamp,
+    path: PathBuf,
 }
 
 /// Of which camera a segment is, and when it begins, as its file's name says.

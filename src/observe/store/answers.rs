@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::answer::{Answer, AnswerError, FrameName, Given, MAX_KEY, Species};
 use super::answered::species;
 use super::holding::superseded;
+use super::tidy::Labelled;
 use super::{Store, StoreError, words};
 use crate::metrics::UNASKED;
 
@@ -68,7 +69,7 @@ impl Store {
     /// Takes back what somebody said, or what was said of an event, or both; what that had superseded holds again. How many
     /// answers it was.
     pub fn withdraw(&self, labeller: Option<&str>, event: Option<Uuid>) -> Result<usize, AnswerError> {
-        self.in_transaction(|tx| {
+        let withdrawn = self.in_transaction(|tx| {
             if let Some(event) = event
                 && !is_event(tx, event)?
             {
@@ -97,7 +98,10 @@ impl Store {
                 _ => 0,
             };
             Ok(Ok(n + of_moments))
-        })
+        });
+        // What of it is kept may go now, however old it is.
+        self.shared.writer().labelled = Labelled::default();
+        withdrawn
     }
 
     /// Calls a class otherwise, which may be the name of another: then they are one from now on. How many answers it was.
@@ -131,7 +135,7 @@ impl Store {
             if done.is_ok() {
                 tx.commit().map_err(failed)?;
                 // A label may say that people are in it: their pictures go at once, where they are to go.
-                super::people::discard(shared, writer)?;
+                super::people::discard_after(shared, writer);
             }
             Ok(done)
         })?
@@ -188,7 +192,8 @@ fn respell(
     );
     let found: Vec<Uuid> =
         db.prepare(&sql)?.query_map([task, old], |row| words::uuid(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    for answer in &found {
+    // Added to itself, and then deleted as its own double, it would be lost.
+    for answer in found.iter().filter(|_| old != new) {
         let values = params![answer.as_bytes(), old, new];
         // Who said both meant one: their numbers add up, and what differs of them is not known.
         db.prepare_cached(&format!(

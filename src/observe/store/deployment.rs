@@ -58,9 +58,9 @@ impl Current {
 impl Store {
     /// Takes down where a camera hangs: a new deployment where the config's `since` is later than that of the one it is
     /// in, or, without `since`, where place or position differ; else what is known of the one it is in is brought up to
-    /// date. Where the disk is full this is made up for at the camera's first save.
+    /// date. Where the disk is full, or another program is writing for long, this is made up for at the camera's first save.
     pub fn register_deployment(&self, camera: &CameraConfig) -> Result<(), StoreError> {
-        self.write(|shared, writer| {
+        let registered = self.write(|shared, writer| {
             writer.registered.insert(camera.name.clone(), Deployment::from(camera));
             writer.deployments.remove(&camera.name);
             writer.connect(shared)?;
@@ -68,7 +68,14 @@ impl Store {
                 .deployment(&camera.name, Timestamp::now())
                 .map(drop)
                 .map_err(|error| StoreError::sqlite(&shared.database(), &error))
-        })
+        });
+        match registered {
+            Err(error @ (StoreError::DiskFull { .. } | StoreError::NoRoom { .. } | StoreError::Busy { .. })) => {
+                tracing::warn!(camera = &*camera.name, %error, "where it hangs is taken down at its first event");
+                Ok(())
+            }
+            registered => registered,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::observe::media::MediaFolder;
 
 use super::copies::{AT_AN_EVENT_OR_ITSELF, Goes, cleanse_copy, copies};
 use super::doomed::{Doomed, Which};
+use super::tidy::STRAY_AGE;
 use super::{Reader, Store, StoreError, lock, moments, words};
 
 /// What is to go, by identity, a line each; there only while an erasing is on its way.
@@ -28,8 +29,6 @@ const UNFINISHED: &str = "erase.unfinished";
 const BATCH: usize = 100;
 /// How long others may keep the database or its log.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Beside a daemon, a stray picture that is younger may be one that is just being saved.
-const STRAY_AGE: Duration = Duration::from_secs(600);
 
 /// Nothing was erased, or not yet everything.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +94,7 @@ impl Eraser {
         };
         let alone = lock.is_some();
         // Alone it sweeps away what a crash left of pictures, as a daemon does when it starts.
-        let store = Store::new(state_dir, config, Metrics::new(), lock);
+        let store = Store::new(state_dir, config, Metrics::new(), lock, None);
         store.probe()?;
         Ok(Eraser { store, alone })
     }
@@ -213,7 +212,7 @@ impl Eraser {
         }
         let known = self.store.read(|db| db.prepare(super::tidy::FILES)?.query_map([], |row| row.get(0))?.collect())?;
         let shared = &self.store.shared;
-        let swept = shared.media.sweep_beside(&known, STRAY_AGE);
+        let swept = shared.media.sweep(&known, Some(STRAY_AGE)).map(drop);
         swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))
     }
 

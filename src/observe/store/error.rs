@@ -68,6 +68,18 @@ pub enum StoreError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// Too little space is left for the copy that is made of a database before its schema is brought up to date.
+    #[error(
+        "store: {} is to be brought up to date, and the disk has no room for the copy that is made of it before: make {} MB of room",
+        path.display(),
+        bytes.div_ceil(1_000_000)
+    )]
+    NoRoom {
+        /// The database.
+        path: PathBuf,
+        /// What the copy takes.
+        bytes: u64,
+    },
     /// Another program kept the database locked for longer than the busy timeout.
     #[error("store: {} was locked by another program for too long", path.display())]
     Busy {
@@ -92,7 +104,7 @@ impl StoreError {
     pub fn reason(&self) -> &'static str {
         match self {
             StoreError::Unwritable { .. } => "unwritable",
-            StoreError::DiskFull { .. } => "disk_full",
+            StoreError::DiskFull { .. } | StoreError::NoRoom { .. } => "disk_full",
             StoreError::Busy { .. } => "busy",
             StoreError::Corrupt { .. } => "corrupt",
             StoreError::Io { .. } => "io",
@@ -128,8 +140,14 @@ impl StoreError {
         /// `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log could not grow, which is a full disk.
         const SHM_SIZE: i32 = 4874;
         let (path, why) = (path.to_owned(), error.to_string());
-        let rusqlite::Error::SqliteFailure(code, _) = error else {
-            return StoreError::Corrupt { path, why };
+        let code = match error {
+            rusqlite::Error::SqliteFailure(code, _) => code,
+            // What stands there is not what was written.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => return StoreError::Corrupt { path, why },
+            _ => return StoreError::Io { path, why },
         };
         match code.code {
             ErrorCode::DiskFull => StoreError::DiskFull { path },

@@ -12,6 +12,7 @@ use crate::domain::{
 };
 
 use super::piece::Piece;
+use super::save::Brought;
 use super::{Reader, Species, Store, StoreError, Writer, answers, words};
 
 /// An event of a table.
@@ -75,13 +76,16 @@ impl Store {
         let is_new = |it: &&ImportedFrame| !it.keepsakes.is_empty() && !known.contains(&it.sha256);
         let mut frames: Vec<&ImportedFrame> = frames.into_values().filter(is_new).collect();
         frames.sort_by_key(|it| it.keepsakes[0].frame.at);
-        let pieces: Vec<Piece> = frames.iter().flat_map(|it| pieces(it)).collect();
-        if let (Some(first), Some(last)) = (frames.first(), frames.last()) {
+        if let Some(first) = frames.first() {
             let id = self.read(|db| named(db, &name))?;
-            let (start, end) = (first.keepsakes[0].frame.at, last.keepsakes[0].frame.at);
-            let id = id.unwrap_or_else(|| identity(start, &[name.as_bytes()]));
-            let row = row(event, id, &frames, (start, end));
-            self.save_pieces(&row, &pieces, featurizer)?;
+            let id = id.unwrap_or_else(|| identity(first.keepsakes[0].frame.at, &[name.as_bytes()]));
+            let taken = self.read(|db| taken(db, id))?;
+            let moments = moments(&frames, &taken);
+            let (start, end) = (moments.iter().min(), moments.iter().max());
+            let range = start.copied().zip(end.copied()).unwrap_or_default();
+            let row = row(event, id, &frames, range);
+            let pieces: Vec<Piece> = frames.iter().zip(moments).flat_map(|(it, at)| pieces(it, at)).collect();
+            self.bring(&row, &pieces, featurizer, Brought::Frames)?;
         }
         self.write(|shared, writer| {
             writer.connect(shared)?;
@@ -101,9 +105,13 @@ fn settle(
     let mut imported = Imported::default();
     for frame in frames {
         let whole = media_identity(frame, 0);
-        let of: [u8; 16] = tx.query_row("SELECT event FROM media WHERE id = ?1", [whole.as_bytes()], |it| it.get(0))?;
+        let of =
+            tx.query_row("SELECT event FROM media WHERE id = ?1", [whole.as_bytes()], |it| it.get::<_, [u8; 16]>(0));
+        // Where there was no room for it there is no row.
+        let Some(of) = of.optional()? else { continue };
         tx.execute(
-            "UPDATE events SET imported_as = ?2, time_known = ?3 WHERE id = ?1 AND imported_as IS NULL",
+            "UPDATE events SET imported_as = ?2, time_known = min(time_known, ?3)
+             WHERE id = ?1 AND coalesce(imported_as, ?2) = ?2",
             params![of, name, event.time_known],
         )?;
         imported.pictures += tx.execute(
@@ -149,6 +157,34 @@ fn named(db: &Connection, name: &str) -> rusqlite::Result<Option<Uuid>> {
     statement.query_row([name], |row| words::uuid(row, 0)).optional()
 }
 
+/// The moments of an event that are some frame's, or were when somebody said something of it, and the pictures of those
+/// that are stored.
+fn taken(db: &Connection, event: Uuid) -> rusqlite::Result<Vec<(i64, Option<Uuid>)>> {
+    let sql = "SELECT captured_us, id FROM media WHERE event = ?1
+               UNION ALL SELECT captured_us, NULL FROM answers WHERE event = ?1 AND captured_us IS NOT NULL";
+    let mut statement = db.prepare_cached(sql)?;
+    let row = |row: &rusqlite::Row<'_>| {
+        let id: Option<[u8; 16]> = row.get(1)?;
+        Ok((row.get(0)?, id.map(Uuid::from_bytes)))
+    };
+    statement.query_map([event.as_bytes()], row)?.collect()
+}
+
+/// When each frame was taken, to the first microsecond from then on that is no other frame's of the event: frames are told apart
+/// by it, and what a picture is stamped with depends on the rows of its table. One that is stored already stays where it is.
+fn moments(frames: &[&ImportedFrame], taken: &[(i64, Option<Uuid>)]) -> Vec<Timestamp> {
+    let stored: BTreeMap<Uuid, i64> = taken.iter().filter_map(|it| Some((it.1?, it.0))).collect();
+    let mut used: HashSet<i64> = taken.iter().map(|it| it.0).collect();
+    let moment = |it: &&ImportedFrame| {
+        let at = it.keepsakes[0].frame.at;
+        let free = || (at.as_microsecond()..).find(|it| !used.contains(it));
+        let us = stored.get(&media_identity(it, 0)).copied().or_else(free).unwrap_or(at.as_microsecond());
+        used.insert(us);
+        Timestamp::from_microsecond(us).unwrap_or(at)
+    };
+    frames.iter().map(moment).collect()
+}
+
 /// Nobody has looked at it yet.
 fn row(event: &ImportedEvent, id: Uuid, frames: &[&ImportedFrame], (start, end): (Timestamp, Timestamp)) -> Event {
     let infrared = frames.iter().filter(|it| it.keepsakes[0].modality == Modality::Infrared).count();
@@ -175,11 +211,35 @@ fn row(event: &ImportedEvent, id: Uuid, frames: &[&ImportedFrame], (start, end):
     }
 }
 
+/// Once they are stored, new frames make an event longer; what was said of it stays.
+pub(super) fn grow(db: &Connection, it: &Event, new: &[&Piece]) -> rusqlite::Result<()> {
+    let looks = new.iter().filter(|it| it.view == View::Whole).count();
+    if looks == 0 {
+        return Ok(());
+    }
+    db.prepare_cached(
+        "UPDATE events SET start_us = min(start_us, ?2), end_us = max(end_us, ?3),
+             duration_secs = (max(end_us, ?3) - min(start_us, ?2)) / 1e6, looks = looks + ?4,
+             modality = (SELECT CASE WHEN 2 * count(*) FILTER (WHERE m.modality = ?5) > count(*) THEN ?5 ELSE ?6 END
+                         FROM media m WHERE m.event = events.id AND m.view = 'whole')
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        it.id.as_bytes(),
+        it.start.as_microsecond(),
+        it.end.as_microsecond(),
+        words::count(looks as u64),
+        words::word(Modality::Infrared),
+        words::word(Modality::Colour),
+    ])
+    .map(drop)
+}
+
 /// Whole pictures are kept; of crops the vector is enough.
-fn pieces(frame: &ImportedFrame) -> Vec<Piece> {
+fn pieces(frame: &ImportedFrame, at: Timestamp) -> Vec<Piece> {
     let piece = |(i, it): (usize, &Keepsake)| {
         let mut piece = Piece::from(it);
-        piece.id = media_identity(frame, i);
+        (piece.id, piece.captured_at) = (media_identity(frame, i), at);
         if it.view != View::Whole {
             piece.forget_frame();
         }

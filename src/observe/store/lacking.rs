@@ -92,14 +92,18 @@ impl Reader {
     /// How much a featurizer has seen.
     pub fn coverage(&self, featurizer: &str, of: Of) -> Result<Coverage, StoreError> {
         self.read(|db| {
-            let of = of.condition();
-            let count = |sql: &str| -> rusqlite::Result<u64> {
-                db.query_row(sql, [featurizer], |row| row.get::<_, i64>(0)).map(|it| u64::try_from(it).unwrap_or(0))
-            };
-            let all = count(&format!("SELECT count(*) FROM media m WHERE ?1 <> '' AND {of}"))?;
-            let lacking = count(&format!("SELECT count(*) FROM media m WHERE {of} AND {LACKING}"))?;
-            let left = count(&format!("SELECT count(*) FROM media m WHERE {of} AND {LACKING} AND {PICTURED}"))?;
-            Ok(Coverage { done: all - lacking, left, lost: lacking - left })
+            // In one statement: of two moments the parts may be more than the whole.
+            let sql = format!(
+                "SELECT count(*) FILTER (WHERE NOT lacks), count(*) FILTER (WHERE lacks AND pictured),
+                     count(*) FILTER (WHERE lacks AND NOT pictured)
+                 FROM (SELECT {LACKING} AS lacks, {PICTURED} AS pictured FROM media m WHERE {})",
+                of.condition()
+            );
+            let count =
+                |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|it| u64::try_from(it).unwrap_or(0));
+            db.query_row(&sql, [featurizer], |row| {
+                Ok(Coverage { done: count(row, 0)?, left: count(row, 1)?, lost: count(row, 2)? })
+            })
         })
     }
 

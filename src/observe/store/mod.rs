@@ -95,6 +95,8 @@ pub use waiting::{LabelCounts, Service};
 const DATABASE: &str = "eyeshine.db";
 /// The file whose lock keeps a second daemon out.
 const LOCK: &str = "lock";
+/// The file that commands beside a daemon hold together, and that a daemon has alone while it removes strays.
+const BESIDE: &str = "beside.lock";
 /// So long a lock that was let go may still be held: whatever was just being started has a copy of it until it runs.
 const HANDED_ON: Duration = Duration::from_millis(300);
 
@@ -141,8 +143,10 @@ struct Shared {
     /// … and when one last did.
     written: Mutex<Option<Instant>>,
     writer: Mutex<Writer>,
-    /// Held for as long as the store lives; a command beside a daemon has none, and leaves the house as it is.
+    /// Held for as long as the store lives; a command beside a daemon has none, and leaves the house as it is …
     lock: Option<File>,
+    /// … but holds this one, so that a daemon that starts leaves it its pictures.
+    _beside: Option<File>,
 }
 
 /// What only one thread at a time may touch. A save holds it while it encodes: readers have connections of their own.
@@ -162,9 +166,8 @@ struct Writer {
     log_holds_people: bool,
     /// What the database was like (`data_version`) when no marked event had anything left that was to be discarded.
     discarded_at: Option<i64>,
-    /// Pictures before this time (µs), and vectors before this one, are of labelled events alone: who looks for the oldest that
-    /// may go need not pass them by again each time.
-    labelled_until: (i64, Uuid),
+    /// What housekeeping need not look through again.
+    labelled: tidy::Labelled,
 }
 
 impl Store {
@@ -175,9 +178,9 @@ impl Store {
     /// every write. [`StoreError::exit_code`] says how a program should end on any other error.
     pub fn open(state_dir: &Path, config: &StoreConfig, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
         let lock = lock(state_dir)?;
-        let store = Store::new(state_dir, config, metrics, Some(lock));
+        let store = Store::new(state_dir, config, metrics, Some(lock), None);
         match store.probe() {
-            Err(error @ StoreError::DiskFull { .. }) => {
+            Err(error @ (StoreError::DiskFull { .. } | StoreError::NoRoom { .. })) => {
                 tracing::error!(%error, "starting all the same: events are kept in memory until there is room");
                 Ok(store)
             }
@@ -190,11 +193,18 @@ impl Store {
     pub fn open_beside(state_dir: &Path, config: &StoreConfig) -> Result<Store, StoreError> {
         fs::create_dir_all(state_dir).map_err(|error| StoreError::io(state_dir, &error))?;
         let config = StoreConfig { max_embeddings: usize::MAX, max_pictures: usize::MAX, ..config.clone() };
-        let store = Store::new(state_dir, &config, Metrics::new(), None);
+        let held = beside(state_dir, |it| it.lock_shared().map_err(TryLockError::Error))?;
+        let store = Store::new(state_dir, &config, Metrics::new(), None, held);
         store.probe().map(|()| store)
     }
 
-    fn new(state_dir: &Path, config: &StoreConfig, metrics: Arc<Metrics>, lock: Option<File>) -> Store {
+    fn new(
+        state_dir: &Path,
+        config: &StoreConfig,
+        metrics: Arc<Metrics>,
+        lock: Option<File>,
+        beside: Option<File>,
+    ) -> Store {
         for reason in skipped::ALL {
             metrics.media_skipped.with_label_values(&[reason]);
         }
@@ -212,6 +222,7 @@ impl Store {
                 written: Mutex::default(),
                 writer: Mutex::default(),
                 lock,
+                _beside: beside,
             }),
         }
     }
@@ -319,7 +330,7 @@ impl Writer {
             if shared.lock.is_some() {
                 tidy::tidy(shared, self, &mut db)?;
                 self.db = Some(db);
-                people::discard(shared, self)?;
+                people::discard_after(shared, self);
             } else {
                 tidy::count(shared, self, &db)?;
                 self.db = Some(db);
@@ -343,5 +354,17 @@ fn lock(state_dir: &Path) -> Result<File, StoreError> {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: state_dir.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, &error)),
         }
+    }
+}
+
+/// The lock between commands and a daemon that tidies up, as `take` takes it; `None` where another has it.
+fn beside(state_dir: &Path, take: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Option<File>, StoreError> {
+    let path = state_dir.join(BESIDE);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| StoreError::io(&path, &error))?;
+    match take(&file) {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn is_marked(db: &Connection, event: &Event) -> rusqlite::Result<bool
 ///
 /// Of a million events many are marked, and have long nothing left: all are looked through once, and again after another program has
 /// written; else those alone that this connection has marked or added to since.
-pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreError> {
+fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreError> {
     if shared.config.people != PeoplePictures::Discard {
         return Ok(());
     }
@@ -158,6 +158,17 @@ pub(super) fn discard(shared: &Shared, writer: &mut Writer) -> Result<(), StoreE
     writer.db().execute("DELETE FROM temp.touched", []).map_err(failed)?;
     writer.discarded_at = Some(version);
     Ok(())
+}
+
+/// [`discard`] after something that is on disk already, and holds whatever comes of it: what fails is said, and tried again at
+/// the next write. Whether all went.
+pub(super) fn discard_after(shared: &Shared, writer: &mut Writer) -> bool {
+    let discarded = discard(shared, writer);
+    if let Err(error) = &discarded {
+        shared.metrics.store_errors.with_label_values(&[error.reason()]).inc();
+        tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
+    }
+    discarded.is_ok()
 }
 
 /// Has a connection remember the marked events that it marks, or adds to; [`discard`] looks at those.

@@ -61,29 +61,10 @@ impl Reader {
 
     /// The latest `limit` events of live cameras that are not blank, the latest first; with `before`, those that opened before that one.
     pub fn latest_events(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        self.latest("WHERE blank = 0 AND imported_as IS NULL AND id < ?1", limit, before)
-    }
-
-    /// [`latest_events`](Self::latest_events), and the blank ones among them.
-    pub fn latest_events_and_blanks(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        self.latest("WHERE imported_as IS NULL AND id < ?1", limit, before)
-    }
-
-    /// The latest of live cameras that people may be in, blank ones too: to a head that nobody has taught a person is no animal.
-    pub fn latest_people(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        self.latest("WHERE coalesce(people_said, people) = 1 AND imported_as IS NULL AND id < ?1", limit, before)
-    }
-
-    /// [`latest_events`](Self::latest_events) without those.
-    pub fn latest_without_people(&self, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
-        let only = "WHERE blank = 0 AND coalesce(people_said, people) = 0 AND imported_as IS NULL AND id < ?1";
-        self.latest(only, limit, before)
-    }
-
-    fn latest(&self, only: &str, limit: usize, before: Option<Uuid>) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(|db| {
-            let mut statement =
-                db.prepare_cached(&format!("SELECT id FROM events {only} ORDER BY id DESC LIMIT ?2"))?;
+            let sql =
+                "SELECT id FROM events WHERE blank = 0 AND imported_as IS NULL AND id < ?1 ORDER BY id DESC LIMIT ?2";
+            let mut statement = db.prepare_cached(sql)?;
             let before = before.unwrap_or(Uuid::max());
             let ids = statement
                 .query_map(params![before.as_bytes(), words::count(limit as u64)], |row| words::uuid(row, 0))?

@@ -29,6 +29,15 @@ pub enum Saved {
     Skipped,
 }
 
+/// How what is saved stands to what is stored of its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// It is all that is known of the event by now.
+    Whole,
+    /// Frames from a table: more of the event, of which it says nothing. Whoever imports them chose them to teach with.
+    Frames,
+}
+
 /// A media row of the event as it stands before the save.
 struct Kept {
     rival: Rival,
@@ -61,6 +70,17 @@ impl Store {
 
     /// [`save`](Self::save), of what was taken out of its update before.
     pub(crate) fn save_pieces(&self, event: &Event, pieces: &[Piece], featurizer: &str) -> Result<Saved, StoreError> {
+        self.bring(event, pieces, featurizer, Brought::Whole)
+    }
+
+    /// [`save_pieces`](Self::save_pieces), of all of an event or of more of it.
+    pub(super) fn bring(
+        &self,
+        event: &Event,
+        pieces: &[Piece],
+        featurizer: &str,
+        brought: Brought,
+    ) -> Result<Saved, StoreError> {
         self.write(|shared, writer| {
             let path = shared.database();
             let failed = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
@@ -76,15 +96,21 @@ impl Store {
                 return Ok(Saved::Skipped);
             };
             let people = super::people::is_marked(writer.db(), event).map_err(failed)?;
-            let pieces = if people && shared.config.people == PeoplePictures::Discard {
+            let discards = people && shared.config.people == PeoplePictures::Discard && brought == Brought::Whole;
+            let pieces = if discards {
                 pieces.iter().for_each(|_| shared.skip(skipped::PEOPLE));
                 &[]
             } else {
                 pieces
             };
             let mut written = HashMap::new();
-            let stored =
-                keep(shared, writer, &Row { event, deployment: &deployment, featurizer }, pieces, &mut written);
+            let stored = keep(
+                shared,
+                writer,
+                &Row { event, deployment: &deployment, featurizer, brought },
+                pieces,
+                &mut written,
+            );
             if stored.is_err() {
                 // No row refers to these.
                 written.values().for_each(|it| shared.media.delete(&it.file));
@@ -96,18 +122,9 @@ impl Store {
                 tracing::warn!(%error, "the oldest vectors could not be removed");
             }
             let media = stored.map_err(failed)?;
-            Ok(match super::people::discard(shared, writer) {
-                Ok(()) if people && shared.config.people == PeoplePictures::Discard => {
-                    Saved::Stored { media: Vec::new(), people }
-                }
-                discarded => {
-                    if let Err(error) = discarded {
-                        shared.metrics.store_errors.with_label_values(&[error.reason()]).inc();
-                        tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
-                    }
-                    Saved::Stored { media, people }
-                }
-            })
+            // What could not be discarded yet is still there.
+            let media = if super::people::discard_after(shared, writer) && discards { Vec::new() } else { media };
+            Ok(Saved::Stored { media, people })
         })
     }
 }
@@ -257,6 +274,7 @@ struct Row<'a> {
     event: &'a Event,
     deployment: &'a str,
     featurizer: &'a str,
+    brought: Brought,
 }
 
 impl Row<'_> {
@@ -270,8 +288,11 @@ impl Row<'_> {
         written: &HashMap<Uuid, Written>,
     ) -> rusqlite::Result<Vec<Uuid>> {
         let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
-        self.store_event(&tx)?;
-        self.store_observations(&tx)?;
+        let grows = self.brought == Brought::Frames && self.is_known(&tx)?;
+        if !grows {
+            self.store_event(&tx)?;
+            self.store_observations(&tx)?;
+        }
         for (id, it) in kept {
             let (vector, picture) = (plan.vectors.contains(id), plan.pictures.contains(id));
             if it.file.is_some() && !picture {
@@ -288,6 +309,9 @@ impl Row<'_> {
         for piece in new {
             let picture = written.get(&piece.id);
             self.store_piece(&tx, piece, plan.vectors.contains(&piece.id), picture)?;
+        }
+        if grows {
+            super::import::grow(&tx, self.event, new)?;
         }
         all.iter().try_for_each(|it| store_second(&tx, it))?;
         let media = super::read::pictures(&tx, self.event.id)?;
@@ -320,6 +344,10 @@ impl Row<'_> {
             it.may_show_people(),
         ])
         .map(drop)
+    }
+
+    fn is_known(&self, db: &Connection) -> rusqlite::Result<bool> {
+        db.prepare_cached("SELECT 1 FROM events WHERE id = ?1")?.exists([self.event.id.as_bytes()])
     }
 
     /// What is said as it happens takes the place of all that was said before.

@@ -5,11 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::StoreError;
+use crate::observe::media;
 
 /// Step `n` brings a database from schema `n` to schema `n + 1`. Steps are never edited once released, only added.
 pub(super) const STEPS: [&str; 6] = [
@@ -35,7 +37,7 @@ pub(super) fn open(path: &Path, steps: &[&str]) -> Result<Connection, StoreError
     }
     db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     refuse_foreign(&db, path, steps)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
+    keep_a_log(&db).map_err(failed)?;
     // An event that was announced must not go with the power.
     db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
@@ -53,8 +55,7 @@ pub(super) fn open_read(path: &Path) -> Result<Option<Connection>, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(failed)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    refuse_foreign(&db, path, &STEPS)?;
-    let (found, known) = (version(&db).map_err(failed)?, known(&STEPS));
+    let (found, known) = (refuse_foreign(&db, path, &STEPS)?, known(&STEPS));
     // An empty file: the disk was full when the first daemon made it.
     if found == 0 {
         return Ok(None);
@@ -78,44 +79,67 @@ fn version(db: &Connection) -> rusqlite::Result<u32> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-fn refuse_foreign(db: &Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
+/// Switches to a write-ahead log. SQLite does not wait where another program is reading at that moment, or switching.
+fn keep_a_log(db: &Connection) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    loop {
+        let busy = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+        match db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
+            Err(error) if busy(&error) && began.elapsed() < BUSY_TIMEOUT => thread::sleep(Duration::from_millis(10)),
+            switched => return switched,
+        }
+    }
+}
+
+/// The schema of a database that is ours. Version and tables are read at one moment: another program may be making them.
+fn refuse_foreign(db: &Connection, path: &Path, steps: &[&str]) -> Result<u32, StoreError> {
     let failed = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let (found, known) = (version(db).map_err(failed)?, known(steps));
+    let read = || {
+        let tx = db.unchecked_transaction()?;
+        let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((tables, version(&tx)?))
+    };
+    let ((tables, found), known) = (read().map_err(failed)?, known(steps));
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     if (found == 0) != (tables == 0) {
         let why = format!("schema {found} with {tables} tables and indices");
         return Err(StoreError::Corrupt { path: path.to_owned(), why });
     }
-    Ok(())
+    Ok(found)
 }
 
-/// All steps that are missing, in one transaction: the schema is the old one or the new one, whatever happens.
+/// All steps that are missing, in one transaction: the schema is the old one or the new one, whatever happens. Which are missing
+/// is seen once nobody else can take them, and the copy is of just that.
 fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let (found, known) = (version(db).map_err(failed)?, known(steps));
-    if found == known {
+    let known = known(steps);
+    if version(db).map_err(failed)? == known {
         return Ok(());
     }
-    if found > 0 {
-        copy(db, path, found)?;
-    }
     let tx = Transaction::new(db, TransactionBehavior::Immediate).map_err(failed)?;
+    let found = version(&tx).map_err(failed)?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    if (1..known).contains(&found) {
+        copy(path, found)?;
+    }
     for step in &steps[found as usize..] {
         tx.execute_batch(step).map_err(failed)?;
     }
     tx.pragma_update(None, "user_version", known).map_err(failed)?;
     tx.commit().map_err(failed)?;
-    if found > 0 {
+    if (1..known).contains(&found) {
         tracing::info!(from = found, to = known, copy = %backup_path(path, found).display(), "database brought up to date");
     }
     Ok(())
 }
 
-/// Copies the database beside itself, whole or not at all.
-fn copy(db: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {
+/// Copies the database beside itself, whole or not at all; its writer holds it meanwhile.
+fn copy(path: &Path, version: u32) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let target = backup_path(path, version);
     let unfinished = target.with_extension("bak.tmp");
     let io = |error: std::io::Error| StoreError::io(&target, &error);
@@ -123,11 +147,26 @@ fn copy(db: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let bytes = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+    let bytes = u64::try_from(bytes).unwrap_or(0);
+    // A disk that a try would fill is full for all else.
+    if media::available(path.parent().unwrap_or(path)).is_ok_and(|it| it < bytes) {
+        return Err(StoreError::NoRoom { path: path.to_owned(), bytes });
+    }
     let name = unfinished.to_str().ok_or_else(|| StoreError::Io {
         path: target.clone(),
         why: "the path is not UTF-8, which SQLite's copy needs".into(),
     })?;
-    db.execute("VACUUM INTO ?1", [name]).map_err(|error| StoreError::sqlite(&target, &error))?;
-    fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(io)?;
-    fs::rename(&unfinished, &target).map_err(io)
+    let copied = db
+        .execute("VACUUM INTO ?1", [name])
+        .map_err(|error| StoreError::sqlite(&target, &error))
+        .and_then(|_| fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(io))
+        .and_then(|()| fs::rename(&unfinished, &target).map_err(io));
+    copied.inspect_err(|_| {
+        // What could not be finished must not take the room that is short.
+        let _ = fs::remove_file(&unfinished);
+    })
 }

@@ -1,26 +1,54 @@
 //! Order in the house: what a crash left behind, and room for pictures below their cap.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use crate::domain::{Event, EventState};
 
-use super::{Shared, Store, StoreError, Writer, read, words};
+use super::{Shared, Store, StoreError, Writer, beside, read, words};
 
 /// Pictures forgotten in one transaction, at most.
 const BATCH: i64 = 100;
 /// Vectors forgotten at one save, at most: more than a save brings.
 const VECTORS: i64 = 100;
 
-/// Of a media `m`: nobody has said what its event shows.
-const UNLABELLED: &str = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = m.event)";
-/// Of a still moment `m`: nobody has said what it shows.
-const UNLABELLED_MOMENT: &str = "NOT EXISTS (SELECT 1 FROM moment_answers a WHERE a.moment = m.id)";
+/// A stray picture that is younger may be one that another program is just saving.
+pub(super) const STRAY_AGE: Duration = Duration::from_secs(600);
+
+/// Of a media `m`: nobody says what its event shows.
+const UNLABELLED: &str = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.event = m.event AND a.withdrawn_us IS NULL)";
+/// Of a still moment `m`: nobody says what it shows.
+const UNLABELLED_MOMENT: &str =
+    "NOT EXISTS (SELECT 1 FROM moment_answers a WHERE a.moment = m.id AND a.withdrawn_us IS NULL)";
 /// Every picture that a row refers to.
 pub(super) const FILES: &str =
     "SELECT file FROM media WHERE file IS NOT NULL UNION ALL SELECT file FROM moments WHERE file IS NOT NULL";
+
+/// How far back all that is kept is of labelled events: who looks for the oldest that may go need not pass those by again each
+/// time. What another program takes back is seen after a [`WHILE`](Self::WHILE).
+#[derive(Debug, Default)]
+pub(super) struct Labelled {
+    /// Of pictures: those before this time (µs).
+    pictures: i64,
+    /// Of vectors: those before this one.
+    vectors: Uuid,
+    /// Whether all vectors before that were looked through, and none may go.
+    vectors_stay: bool,
+    since: Option<Instant>,
+}
+
+impl Labelled {
+    const WHILE: Duration = Duration::from_secs(3_600);
+
+    fn forget_in_time(&mut self) {
+        if self.since.is_none_or(|it| it.elapsed() >= Self::WHILE) {
+            *self = Labelled { since: Some(Instant::now()), ..Labelled::default() };
+        }
+    }
+}
 
 impl Store {
     /// Closes the events that a crash left open, as they were last saved, and gives them, so that their end can be
@@ -54,8 +82,12 @@ pub(super) fn tidy(shared: &Shared, writer: &mut Writer, db: &mut Connection) ->
     let failed = |error: rusqlite::Error| StoreError::sqlite(&shared.database(), &error);
     writer.left_open = column(db, "SELECT id FROM events WHERE state = 'open' ORDER BY id", |row| words::uuid(row, 0))
         .map_err(failed)?;
+    // Pictures come before their rows: while a command brings some, those without a row are no strays yet.
+    let alone = beside(&shared.dir, |it| it.try_lock())?;
     let known: HashSet<String> = column(db, FILES, |row| row.get(0)).map_err(failed)?;
-    let swept = shared.media.sweep(&known).map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
+    let swept = shared.media.sweep(&known, alone.is_none().then_some(STRAY_AGE));
+    let swept = swept.map_err(|error| StoreError::io(&shared.dir.join("media"), &error))?;
+    drop(alone);
     if swept.removed > 0 {
         tracing::info!(files = swept.removed, "pictures that a crash left behind were removed");
     }
@@ -98,6 +130,7 @@ pub(super) fn make_room(shared: &Shared, writer: &mut Writer, bytes: u64) -> rus
 /// Deletes the oldest pictures until at most `most` bytes are left. Rows first, files second: no row ever refers to a
 /// picture that is gone.
 fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) -> rusqlite::Result<()> {
+    writer.labelled.forget_in_time();
     loop {
         let over = writer.media_bytes.saturating_sub(most);
         if over == 0 {
@@ -107,14 +140,14 @@ fn free(shared: &Shared, writer: &mut Writer, db: &mut Connection, most: u64) ->
         let (mut freed, mut files) = (0, Vec::new());
         while freed < over && (files.len() as i64) < BATCH {
             // What people have labelled goes last.
-            let unlabelled = match oldest(&tx, UNLABELLED, UNLABELLED_MOMENT, writer.labelled_until.0)? {
+            let unlabelled = match oldest(&tx, UNLABELLED, UNLABELLED_MOMENT, writer.labelled.pictures)? {
                 None => oldest(&tx, UNLABELLED, UNLABELLED_MOMENT, i64::MIN)?,
                 found => found,
             };
             let found = match unlabelled {
                 None => oldest(&tx, "1", "1", i64::MIN)?,
                 Some(it) => {
-                    writer.labelled_until.0 = it.captured_us;
+                    writer.labelled.pictures = it.captured_us;
                     Some(it)
                 }
             };
@@ -163,7 +196,8 @@ fn oldest(db: &Connection, of_events: &str, of_moments: &str, since_us: i64) -> 
 /// Where the database is larger than it may be the oldest vectors go, which are nearly all of it; what was seen stays. The
 /// file does not shrink: what they took is taken again.
 pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<()> {
-    let since = writer.labelled_until.1;
+    writer.labelled.forget_in_time();
+    let Labelled { vectors: since, vectors_stay, .. } = writer.labelled;
     let db = writer.db_mut();
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
@@ -178,7 +212,7 @@ pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<(
          ORDER BY v.media LIMIT {VECTORS}"
     );
     let mut oldest: Vec<Uuid> = Vec::new();
-    for since in [since, Uuid::nil()] {
+    for since in [Some(since), (!vectors_stay).then(Uuid::nil)].into_iter().flatten() {
         if oldest.is_empty() {
             let mut statement = tx.prepare_cached(&sql)?;
             let found = statement.query_map([since.as_bytes()], |row| words::uuid(row, 0))?;
@@ -189,8 +223,21 @@ pub(super) fn shrink(shared: &Shared, writer: &mut Writer) -> rusqlite::Result<(
         tx.prepare_cached("DELETE FROM embeddings WHERE media = ?1")?.execute([id.as_bytes()])?;
         tx.prepare_cached("DELETE FROM media WHERE id = ?1 AND file IS NULL")?.execute([id.as_bytes()])?;
     }
+    let last: Option<[u8; 16]> = tx.query_row("SELECT max(media) FROM embeddings", [], |row| row.get(0))?;
     tx.commit()?;
-    writer.labelled_until.1 = oldest.last().copied().unwrap_or_default();
+    match oldest.last() {
+        Some(last) => writer.labelled.vectors = *last,
+        None if !vectors_stay => {
+            let max_mb = shared.config.database_max_mb;
+            tracing::warn!(
+                max_mb,
+                "the database is larger than it should be, and nothing in it may go: people have labelled it"
+            );
+            writer.labelled.vectors_stay = true;
+            writer.labelled.vectors = last.map(Uuid::from_bytes).unwrap_or_default();
+        }
+        None => {}
+    }
     shared.metrics.embeddings_deleted.inc_by(oldest.len() as u64);
     Ok(())
 }

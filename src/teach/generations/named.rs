@@ -31,11 +31,6 @@ impl Generations {
         Ok(tasks.iter().map(|it| Generations::of(state_dir, it)).collect())
     }
 
-    /// The task.
-    pub fn task_name(&self) -> &str {
-        &self.task
-    }
-
     /// Where one of the events (by their text) is named. It reads bytes and no manifests, so that what is damaged, or of
     /// a shape not known here, counts too.
     pub fn naming(&self, events: &HashSet<String>) -> Result<Named, GenerationError> {

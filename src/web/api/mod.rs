@@ -77,7 +77,9 @@ fn not_stored(error: &StoreError) -> Refused {
     tracing::error!(%error, "web: the store could not be read or written");
     match error {
         StoreError::Busy { .. } => Refused::later("busy", "the store is busy: nothing was changed; try again"),
-        StoreError::DiskFull { .. } => Refused::later("disk_full", "the disk is full: nothing was changed"),
+        StoreError::DiskFull { .. } | StoreError::NoRoom { .. } => {
+            Refused::later("disk_full", "the disk is full: nothing was changed")
+        }
         _ => Refused::broken("the store could not be read or written; the daemon's log says why"),
     }
 }

@@ -4,9 +4,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crossbeam_channel::unbounded;
 use image::{GrayImage, Luma};
+use jiff::SignedDuration;
 
 use super::*;
 use crate::capture::tape::segment::Packed;
@@ -112,4 +114,29 @@ fn a_clock_that_is_set_back_and_a_disk_that_takes_nothing_lose_no_gate() {
     fs::write(nowhere.path().join("tapes"), "not a folder").unwrap();
     let metrics = run(&self::shelf(nowhere.path(), 12.0, 100), (0..5).map(|it| frame("a", it)));
     assert_eq!(metrics.tape.frames.with_label_values(&["failed"]).get(), 5);
+}
+
+#[test]
+fn what_is_too_old_goes_of_cameras_too_that_send_no_more_whatever_their_clocks_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = shelf(dir.path(), 12.0, 100);
+    let now = Timestamp::now();
+    // Hours from now on that its name says, and hours ago that it was written.
+    let put = |camera: &str, named: i64, written: u64| {
+        let file = shelf.create(camera, now + SignedDuration::from_hours(named)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3_600 * written)).unwrap();
+    };
+    put("gone", -13, 13);
+    put("gone", -2, 2);
+    put("renamed", -13, 0);
+    put("ahead", 9_000, 13);
+    put("ahead", 9_001, 1);
+    run(&shelf, []);
+    let n_left = |camera| shelf.segments(camera).unwrap().len();
+    assert_eq!((n_left("gone"), n_left("renamed"), n_left("ahead")), (1, 0, 1));
+
+    // A camera whose clock jumps ahead costs no other minute its place.
+    let ahead = Taped { at: now + SignedDuration::from_hours(9_000), ..frame("gone", 0) };
+    run(&shelf, [ahead]);
+    assert_eq!(n_left("gone"), 2);
 }

@@ -110,6 +110,8 @@ fn a_class_that_is_called_otherwise_was_never_called_anything_else() {
     plain.answer(&say(events[1], "bob", &["fox"])).unwrap();
     plain.answer(&say(events[4], "bob", &["fox"])).unwrap();
     plain.answer(&say(events[4], "cat", &["hen"])).unwrap();
+    assert_eq!(store.rename("species", "aardvark", "aardvark").unwrap(), 3, "it is what it was");
+    assert_eq!(classes(&store), ["blank", "aardvark", "fox", "hen"]);
     assert_eq!(store.rename("species", "aardvark", "fox").unwrap(), 3);
     assert_eq!(head(&store), head(&plain));
     // What was superseded is called so too, once it holds again.

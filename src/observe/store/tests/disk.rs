@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use uuid::Uuid;
 
-use super::super::Store;
 use super::super::fixture::{self, FEATURIZER};
-use super::{ended, files};
+use super::super::{Store, StoreError, schema};
+use super::{camera, ended, files, raw};
+use crate::config::CameraConfig;
 use crate::domain::{Change, Event, EventUpdate};
 use crate::metrics::Metrics;
 use crate::observe::publish::Sink;
@@ -87,6 +88,7 @@ fn a_full_disk_costs_pictures_and_no_event_and_passes() {
             let mount = Path::new(&mount);
             let disk = Small(mount.to_owned());
             pictures_make_room_for_each_other(&mount.join("own"));
+            has_no_room_for_a_copy(&mount.join("update"), &disk);
             fills_up(&mount.join("state"), &disk);
             takes_rows_but_no_pictures(&mount.join("tight"), &disk);
             return is_full_from_the_start(&mount.join("full"), &disk);
@@ -254,6 +256,24 @@ fn pictures_make_room_for_each_other(state: &Path) {
     fs::remove_dir_all(state).unwrap();
 }
 
+/// The copy before an update of the schema does not fit: it is not begun, and says how much it would take.
+fn has_no_room_for_a_copy(state: &Path, disk: &Small) {
+    drop(fixture::open(state));
+    let database = state.join("eyeshine.db");
+    let next = [&schema::STEPS[..], &["UPDATE ballast SET data = zeroblob(1);"]].concat();
+    raw(state).execute_batch("CREATE TABLE ballast AS SELECT randomblob(500000) AS data").unwrap();
+    disk.fill();
+    let ballast = File::options().write(true).open(disk.0.join("ballast")).unwrap();
+    ballast.set_len(ballast.metadata().unwrap().len() - 300_000).unwrap();
+    let error = schema::open(&database, &next).expect_err("there is no room");
+    assert!(matches!(error, StoreError::NoRoom { .. }) && error.to_string().contains("make 1 MB of room"), "{error}");
+    disk.free();
+    schema::open(&database, &next).unwrap();
+    let unfinished = |it: &fs::DirEntry| it.path().extension().is_some_and(|it| it == "tmp");
+    assert!(!fs::read_dir(state).unwrap().any(|it| unfinished(&it.unwrap())));
+    fs::remove_dir_all(state).unwrap();
+}
+
 /// The disk is full before the daemon starts: it runs, not ready, until there is room.
 fn is_full_from_the_start(state: &Path, disk: &Small) {
     fs::create_dir(state).unwrap();
@@ -261,6 +281,8 @@ fn is_full_from_the_start(state: &Path, disk: &Small) {
     disk.fill();
     let daemon = Daemon::start(state);
     assert!(!daemon.store.is_writable());
+    let camera = CameraConfig { place: "at the brook".into(), ..camera() };
+    daemon.store.register_deployment(&camera).expect("a full disk is no reason to end");
     let update = fox();
     daemon.updates.send(update.clone()).unwrap();
     assert_eq!(daemon.store.latest_events(1, None).unwrap(), []);
@@ -268,4 +290,5 @@ fn is_full_from_the_start(state: &Path, disk: &Small) {
     disk.free();
     assert_eq!(daemon.hears(), (update.event.id, Change::Opened));
     assert!(daemon.store.is_writable());
+    assert_eq!(daemon.store.event(update.event.id).unwrap().unwrap().place, "at the brook");
 }

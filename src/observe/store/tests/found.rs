@@ -1,5 +1,7 @@
 //! What somebody looks for is found, whatever leads to it.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::fixture::{self, FEATURIZER};
@@ -11,6 +13,7 @@ fn what_is_found_is_what_looking_at_each_event_finds() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = fixture::open(dir.path());
     let start: Timestamp = "2026-11-24T07:00:00Z".parse().unwrap();
+    let mut ids = Vec::new();
     for nth in 0..60_usize {
         let mut update = fixture::update(Change::Ended, ["fox", "blank", "hare", "fox", "human"][nth % 5], 0);
         update.event.start = start + SignedDuration::from_hours(nth as i64);
@@ -23,8 +26,10 @@ fn what_is_found_is_what_looking_at_each_event_finds() {
             update.event.observations.push(other);
         }
         store.save(&update, FEATURIZER).unwrap();
+        ids.push(update.event.id);
     }
-    let all = store.latest_events_and_blanks(100, None).unwrap();
+    ids.sort_by_key(|it| Reverse(*it));
+    let all: Vec<_> = ids.iter().filter_map(|it| store.event(*it).unwrap()).collect();
     assert_eq!(all.len(), 60);
     let middle = all[30].event.id;
     let called =

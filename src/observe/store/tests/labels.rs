@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::super::fixture::{self, FEATURIZER};
 use super::super::{Imported, ImportedEvent, ImportedFrame, Store};
 use super::{number, raw};
-use crate::config::StoreConfig;
-use crate::domain::{Change, View};
+use crate::config::{PeoplePictures, StoreConfig};
+use crate::domain::{Change, Modality, View};
 use crate::metrics::Metrics;
 
 fn classes(species: &str) -> BTreeMap<String, String> {
@@ -93,5 +93,93 @@ fn what_people_have_labelled_stays_when_the_database_is_full() {
     let store = Store::open(dir.path(), &config, Arc::clone(&metrics)).unwrap();
     store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
     assert!(metrics.embeddings_deleted.get() > 0);
-    assert_eq!(store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len(), 2);
+    let n_labelled = || store.taught("species", FEATURIZER, None).unwrap().events[0].frames[0].views.len();
+    assert_eq!(n_labelled(), 2);
+    // Nothing is left that may go; then something comes.
+    store.save(&fixture::update(Change::Ended, "red fox", 0), FEATURIZER).unwrap();
+    let before = metrics.embeddings_deleted.get();
+    store.save(&fixture::update(Change::Ended, "red fox", 3), FEATURIZER).unwrap();
+    assert_eq!((metrics.embeddings_deleted.get(), n_labelled()), (before + 3, 2));
+    // What is taken back is labelled no longer.
+    store.withdraw(Some("ann"), None).unwrap();
+    store.save(&fixture::update(Change::Ended, "red fox", 0), FEATURIZER).unwrap();
+    assert_eq!(number(&raw(dir.path()), "SELECT count(*) FROM embeddings"), 0);
+}
+
+/// The same picture, taken then.
+fn taken(at: Timestamp, mut it: ImportedFrame) -> ImportedFrame {
+    for keepsake in &mut it.keepsakes {
+        let frame = Arc::clone(&fixture::noise(8, at));
+        (keepsake.area, keepsake.frame) = (frame.picture.area(), frame);
+    }
+    it
+}
+
+fn at(us: i64) -> Timestamp {
+    Timestamp::from_microsecond(1_790_000_000_000_000 + us).unwrap()
+}
+
+#[test]
+fn a_table_that_grew_makes_an_event_longer_and_takes_back_nothing_that_was_said_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = beside(dir.path());
+    let first = vec![taken(at(0), picture(1, "fox")), taken(at(9_000_000), picture(2, "fox"))];
+    store.import(&event("e1", first), FEATURIZER).unwrap();
+    let id = store.imported(&[1; 32]).unwrap().unwrap();
+    raw(dir.path())
+        .execute_batch(
+            "UPDATE observations SET current = 0;
+             INSERT INTO observations (event, task, task_position, rescored, current, position, generation, type, class, probability)
+                 SELECT event, task, 0, 1, 1, 0, 0, 'animal', 'fox', .9 FROM observations;",
+        )
+        .unwrap();
+    let mut colour = taken(at(3_000_000), picture(3, "fox"));
+    colour.keepsakes.iter_mut().for_each(|it| it.modality = Modality::Colour);
+    assert_eq!(store.import(&event("e1", vec![colour]), FEATURIZER).unwrap(), Imported { pictures: 1, labels: 1 });
+    let grown = store.event(id).unwrap().unwrap().event;
+    assert_eq!((grown.start, grown.end, grown.duration_secs), (at(0), at(9_000_000), 9.0));
+    assert_eq!((grown.looks, grown.modality, grown.observations[0].label()), (3, Modality::Infrared, "fox".into()));
+    store.import(&event("e1", vec![taken(at(11_000_000), picture(4, "fox"))]), FEATURIZER).unwrap();
+    let grown = store.event(id).unwrap().unwrap().event;
+    assert_eq!((grown.start, grown.end, grown.looks), (at(0), at(11_000_000), 4));
+    // One that was cut short before it took down hashes is made good by the next, and counts nothing twice.
+    raw(dir.path()).execute_batch("UPDATE media SET sha256 = NULL; DELETE FROM answers").unwrap();
+    let again = vec![taken(at(11_000_000), picture(4, "fox"))];
+    assert_eq!(store.import(&event("e1", again), FEATURIZER).unwrap(), Imported { pictures: 1, labels: 1 });
+    assert_eq!(store.event(id).unwrap().unwrap().event.looks, 4);
+}
+
+#[test]
+fn a_row_put_before_known_ones_of_the_same_second_is_a_frame_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = beside(dir.path());
+    let known = vec![taken(at(0), picture(1, "fox")), taken(at(1), picture(2, "hen"))];
+    store.import(&event("e1", known), FEATURIZER).unwrap();
+    let mut more = event("e1", vec![taken(at(0), picture(3, "hare"))]);
+    more.known = vec![([1; 32], classes("fox")), ([2; 32], classes("hen"))];
+    assert_eq!(store.import(&more, FEATURIZER).unwrap(), Imported { pictures: 1, labels: 1 });
+    assert_eq!(store.import(&more, FEATURIZER).unwrap(), Imported::default());
+    let db = raw(dir.path());
+    assert_eq!(number(&db, "SELECT count(DISTINCT captured_us) FROM media"), 3);
+    let taught = store.taught("species", FEATURIZER, None).unwrap();
+    let classes: Vec<usize> = taught.events[0].frames.iter().map(|it| it.class).collect();
+    assert_eq!(classes, [0, 2, 1], "what was said of each frame holds");
+}
+
+#[test]
+fn pictures_of_people_from_a_table_that_grew_stay_where_others_are_discarded() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StoreConfig { people: PeoplePictures::Discard, ..fixture::config() };
+    let store = Store::open_beside(dir.path(), &config).unwrap();
+    store.import(&event("e1", vec![taken(at(0), picture(1, "human"))]), FEATURIZER).unwrap();
+    let more = event("e1", vec![taken(at(1), picture(2, "human"))]);
+    assert_eq!(store.import(&more, FEATURIZER).unwrap(), Imported { pictures: 1, labels: 1 });
+    assert_eq!(store.taught("species", FEATURIZER, None).unwrap().events[0].frames.len(), 2);
+    // Where there is room for nothing there is no row to put a label to.
+    let config = StoreConfig { media_max_mb: 0, database_max_mb: 0, ..config };
+    let full = Store::open_beside(dir.path(), &config).unwrap();
+    assert_eq!(
+        full.import(&event("e2", vec![taken(at(2), picture(3, "fox"))]), FEATURIZER).unwrap(),
+        Imported::default()
+    );
 }

@@ -183,7 +183,6 @@ fn a_store_of_100_000_events_answers_within_10_ms() {
     assert_eq!(page[0].event.start, Timestamp::from_second(49_999).unwrap());
     assert!(page.iter().all(|it| it.event.id < middle && it.event.media.len() == 1));
     quickest("a page in the middle", &|| drop(store.latest_events(50, Some(middle)).unwrap()));
-    quickest("with blanks", &|| drop(store.latest_events_and_blanks(50, Some(middle)).unwrap()));
     assert!(store.event(middle).unwrap().is_some());
     quickest("one", &|| drop(store.event(middle).unwrap()));
     quickest("a picture", &|| drop(fixture::picture_file(&store, page[0].event.media[0])));

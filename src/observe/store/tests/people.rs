@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::fixture::{self, FEATURIZER};
-use super::super::{Answer, Saved, Shown, Species, Store, schema};
+use super::super::{Answer, Saved, Shown, Species, Store, StoreError, Wanted, schema};
 use super::erase::{found, traces, update};
 use super::{ended, files, raw};
 use crate::config::{PeoplePictures, StoreConfig};
@@ -60,8 +60,8 @@ fn a_mark_stays_until_a_person_says_what_else_it_is() {
     let (person, fox) = (person.event.id, fox.event.id);
     let marked = |event| store.event(event).unwrap().unwrap().event.people;
     let ids = |people: bool| {
-        let latest = if people { store.latest_people(9, None) } else { store.latest_without_people(9, None) };
-        latest.unwrap().iter().map(|it| it.event.id).collect::<Vec<_>>()
+        let wanted = Wanted { people: Some(people), ..Wanted::default() };
+        store.found(&wanted, 9, None).unwrap().iter().map(|it| it.event.id).collect::<Vec<_>>()
     };
     assert_eq!((ids(true), ids(false)), (vec![person], vec![fox]));
     assert!(matches!(store.shown(store.event(fox).unwrap().unwrap().event.media[0]).unwrap(), Shown::At(_)));
@@ -193,4 +193,29 @@ fn what_is_discarded_is_in_no_byte_of_any_file_and_the_event_is_still_counted() 
 fn content(dir: &Path, update: &EventUpdate) -> Vec<(String, Vec<u8>)> {
     let event = update.event.id.to_string();
     traces(dir, update, &[]).into_iter().filter(|it| !it.0.starts_with(&event)).collect()
+}
+
+#[test]
+fn what_is_said_holds_though_the_pictures_cannot_go_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, metrics) = open(dir.path(), PeoplePictures::Discard);
+    let said = update("kudu", at(0), 1);
+    store.save(&said, FEATURIZER).unwrap();
+    let picture = &files(dir.path())[0];
+    // A folder cannot be removed as a file.
+    std::fs::remove_file(picture).unwrap();
+    std::fs::create_dir(picture).unwrap();
+    std::fs::write(picture.join("note.txt"), "in the way").unwrap();
+    store.answer(&answer(said.event.id, "species", "human")).expect("it is on disk");
+    assert_eq!(store.recorded(Some("ann"), None).unwrap().len(), 1);
+    let n_failed =
+        |metrics: &Metrics| StoreError::REASONS.map(|it| metrics.store_errors.with_label_values(&[it]).get());
+    assert_eq!(n_failed(&metrics).iter().sum::<u64>(), 1);
+    drop(store);
+    let (store, metrics) = open(dir.path(), PeoplePictures::Discard);
+    assert_eq!(n_failed(&metrics).iter().sum::<u64>(), 1, "a daemon starts all the same");
+    std::fs::remove_dir_all(picture).unwrap();
+    store.save(&update("fox", at(1), 2), FEATURIZER).unwrap();
+    let media = format!("SELECT count(*) FROM media WHERE event = x'{}'", said.event.id.simple());
+    assert_eq!(super::number(&raw(dir.path()), &media), 0, "tried again");
 }

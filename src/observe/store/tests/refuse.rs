@@ -109,6 +109,32 @@ fn an_older_schema_is_brought_up_to_date_after_a_copy() {
 }
 
 #[test]
+fn two_that_open_at_once_make_one_database_and_bring_it_up_to_date_once() {
+    let known = schema::STEPS.len() as u32;
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("eyeshine.db");
+        // None is there, or an old one.
+        if round % 2 == 1 {
+            drop(schema::open(&path, &schema::STEPS[..1]).unwrap());
+        }
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                schema::open(&path, &schema::STEPS).map(|it| number(&it, "PRAGMA user_version"))
+            };
+            let opening = [(); 3].map(|()| scope.spawn(open));
+            for it in opening {
+                let opened = it.join().unwrap();
+                assert_eq!(opened.unwrap_or_else(|error| panic!("round {round}: {error}")), i64::from(known));
+            }
+        });
+        assert_eq!(schema::backup_path(&path, 1).exists(), round % 2 == 1);
+    }
+}
+
+#[test]
 fn a_database_of_the_first_schema_is_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("eyeshine.db");
@@ -198,6 +224,28 @@ fn files_and_rows_are_brought_together_again_at_the_start() {
     assert_eq!(files(dir.path()), std::slice::from_ref(&kept));
     assert_eq!(store.event(update.event.id).unwrap().unwrap().event.media, [update.keepsakes[0].id]);
     assert_eq!(metrics.media_bytes.get() as u64, kept.metadata().unwrap().len());
+}
+
+#[test]
+fn what_a_command_is_just_bringing_is_no_stray_to_a_daemon_that_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = fixture::open(dir.path());
+    store.save(&fixture::update(Change::Ended, "red fox", 2), FEATURIZER).unwrap();
+    let kept = files(dir.path());
+    drop(store);
+    let beside = Store::open_beside(dir.path(), &fixture::config()).unwrap();
+    let brought = kept[0].with_file_name(format!("{}.jpg", uuid::Uuid::now_v7()));
+    let old = kept[0].with_file_name(format!("{}.jpg", uuid::Uuid::now_v7()));
+    fs::write(&brought, b"its row comes next").unwrap();
+    fs::write(&old, b"of a crash").unwrap();
+    let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(an_hour_ago).unwrap();
+    drop(fixture::open(dir.path()));
+    assert!(brought.exists() && !old.exists());
+    drop(beside);
+    drop(fixture::open(dir.path()));
+    assert!(!brought.exists(), "nobody brings it any more");
+    assert_eq!(files(dir.path()).len(), kept.len());
 }
 
 /// As an unprivileged user: root may write anywhere.
