@@ -153,9 +153,7 @@ impl Store {
                 take_down(&tx, *event, task, featurizer, observations).map_err(failed)?;
             }
             tx.commit().map_err(failed)?;
-            if let Err(error) = super::people::discard(shared, writer) {
-                tracing::error!(%error, "pictures with people could not be discarded; they are tried again");
-            }
+            super::people::discard_after(shared, writer);
             Ok(())
         })
     }
