@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::browser::Browser;
 use crate::daemon::{Daemon, eyeshine, output};
 use crate::http::{Answer, address, say, send};
 use crate::web::{daemon, site_with};
@@ -233,6 +234,35 @@ fn what_is_refused_to_a_browser_is_said_on_a_page_and_each_page_says_who_one_is(
         (0..20).map(|_| form(&daemon, "/login", &[html], "token=nobodys")).find(|it| it.status == 429).unwrap();
     assert!(slowed.text().contains("Too many wrong tokens: try again in"), "{}", slowed.text());
     assert!(!slowed.header("retry-after").is_empty());
+}
+
+#[test]
+fn who_is_logged_in_reads_so_on_a_telephone_and_logs_out_from_any_page() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_tokens, config) = people();
+    let (daemon, _) = daemon(site_with(&config));
+    browser.go(&format!("{}/login?to=/review", daemon.url));
+    browser.click("#token");
+    browser.enter(token("ada"));
+    browser.press("Enter");
+    browser.wait("the page", "document.querySelector('.me')?.innerText.includes('ada') === true");
+    for (width, scheme) in [(360, "dark"), (360, "light"), (1440, "dark")] {
+        browser.resize(width, 740);
+        browser.scheme(scheme);
+        for path in ["/review", "/", "/nowhere"] {
+            browser.go(&format!("{}{path}", daemon.url));
+            let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
+            assert!(wide <= u64::from(width), "{path} is {wide} px wide on {width}");
+            if let Some(folder) = std::env::var_os("EYESHINE_PICTURES").map(std::path::PathBuf::from) {
+                browser.picture(&folder.join(format!("me-{}-{width}-{scheme}.png", path.trim_matches('/'))));
+            }
+            let found = browser.violations();
+            assert!(found.is_empty(), "{path} at {width} px, {scheme}:\n{found}");
+        }
+    }
+    browser.go(&format!("{}/review", daemon.url));
+    browser.click(".me button");
+    browser.wait("the form", "document.getElementById('token') !== null");
 }
 
 #[test]
