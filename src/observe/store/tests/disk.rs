@@ -263,8 +263,9 @@ fn has_no_room_for_a_copy(state: &Path, disk: &Small) {
     let next = [&schema::STEPS[..], &["UPDATE ballast SET data = zeroblob(1);"]].concat();
     raw(state).execute_batch("CREATE TABLE ballast AS SELECT randomblob(500000) AS data").unwrap();
     disk.fill();
-    let ballast = File::options().write(true).open(disk.0.join("ballast")).unwrap();
-    ballast.set_len(ballast.metadata().unwrap().len() - 300_000).unwrap();
+    let ballast = disk.0.join("ballast");
+    let length = ballast.metadata().unwrap().len();
+    File::options().write(true).open(&ballast).unwrap().set_len(length - 300_000).unwrap();
     let error = schema::open(&database, &next).expect_err("there is no room");
     assert!(matches!(error, StoreError::NoRoom { .. }) && error.to_string().contains("make 1 MB of room"), "{error}");
     disk.free();
