@@ -30,6 +30,7 @@ mod piece;
 mod questions;
 mod read;
 mod recorded;
+mod row;
 mod save;
 mod schema;
 mod site;
