@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff::tz::TimeZone;
 
 use super::gather::{Asked, Gathered, since};
@@ -20,6 +20,9 @@ use crate::infer::head::Head;
 use crate::infer::models::Contracts;
 use crate::observe::store::{Filling, NewQuestion, QueueState, Reader, Store, StoreError};
 use crate::teach::generations::{GenerationError, Generations};
+
+/// A day that begins so much later than now was chosen by a clock that was ahead: time zones differ by less.
+const AHEAD: SignedDuration = SignedDuration::from_hours(36);
 
 /// Questions cannot be chosen now.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +96,11 @@ impl Filler {
         now.start_of_day().map_or(now.timestamp(), |it| it.timestamp())
     }
 
+    /// No day that began later was one: what was chosen then would stop the draws until it comes.
+    fn too_late(&self) -> Timestamp {
+        self.clock.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
+    }
+
     /// How many questions are left of today's.
     pub fn left(&self, state: &QueueState) -> usize {
         // Who has skipped one may have another.
@@ -107,7 +115,7 @@ impl Filler {
             return Ok(false);
         }
         let last = self.reader.last_filling(task)?;
-        let new_day = last.is_none_or(|it| it.day < self.today());
+        let new_day = last.is_none_or(|it| it.day < self.today() || it.day > self.too_late());
         Ok(new_day || (state.open <= state.skipped && self.left(state) > 0))
     }
 
@@ -119,7 +127,12 @@ impl Filler {
     /// Fills a task's queue. The same store and `seed` give the same questions.
     pub fn fill(&self, task: &str, seed: u64) -> Result<Filled, FillError> {
         let (now, today) = (self.clock.now(), self.today());
-        let last = self.reader.last_filling(task)?;
+        let mut last = self.reader.last_filling(task)?;
+        if last.is_some_and(|it| it.day > self.too_late()) {
+            tracing::warn!(task, "questions were chosen by a clock that was ahead: that is forgotten");
+            self.store.forget_ahead(task, self.too_late())?;
+            last = self.reader.last_filling(task)?;
+        }
         // A clock that was set back must not have the same drawn again.
         let is_new = last.is_none_or(|it| it.day < today);
         let expired = if is_new { self.store.expire(task, today)? } else { 0 };

@@ -364,3 +364,19 @@ fn a_large_store_takes_no_longer_to_choose_from() {
     println!("answered in {:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_millis(300));
 }
+
+#[test]
+fn a_clock_that_was_ahead_stops_no_draws_once_it_is_right() {
+    let site = Site::new();
+    watch(&site, 4);
+    let ahead = filler(&site, soon() + SignedDuration::from_hours(24 * 365), |_| {});
+    ahead.fill("species", 1).unwrap();
+    watch(&site, 8);
+    let right = filler(&site, soon(), |_| {});
+    let state = || right.reader().queue_state("species").unwrap();
+    assert!(right.is_due("species", &state()).unwrap());
+    let filled = right.fill("species", 1).unwrap();
+    let filling = right.reader().last_filling("species").unwrap().unwrap();
+    assert!(filling.day < soon() && filling.events >= 8 && filled.added > 0, "{filling:?}, {filled:?}");
+    assert!(!right.is_due("species", &state()).unwrap());
+}

@@ -52,6 +52,22 @@ impl Store {
             append(tx, questions, now)
         })
     }
+
+    /// Forgets the fillings of days that began after a moment, with what is open of them, and loans that end after it: all by a
+    /// clock that was ahead.
+    pub fn forget_ahead(&self, task: &str, after: Timestamp) -> Result<(), StoreError> {
+        self.questions(|tx| {
+            for sql in [
+                "DELETE FROM questions WHERE task = ?1 AND state = 'open'
+                     AND asked_us IN (SELECT filled_us FROM fillings WHERE task = ?1 AND day_us > ?2)",
+                "UPDATE questions SET leased_to = NULL, leased_until_us = NULL WHERE task = ?1 AND leased_until_us > ?2",
+                "DELETE FROM fillings WHERE task = ?1 AND day_us > ?2",
+            ] {
+                tx.prepare_cached(sql)?.execute(params![task, after.as_microsecond()])?;
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Reader {
