@@ -395,7 +395,7 @@ fn retention(site: &Site) {
     );
     assert_eq!(deleted, 2_000, "a hundred at a save");
     at_most("a save, ms", half, MAX_SAVE_MS);
-    let labelled = "SELECT count(*) FROM answers a WHERE NOT EXISTS (SELECT 1 FROM media m JOIN embeddings v ON v.media = m.id WHERE m.event = a.event)";
+    let labelled = "SELECT count(*) FROM answers a WHERE a.withdrawn_us IS NULL AND NOT EXISTS (SELECT 1 FROM media m JOIN embeddings v ON v.media = m.id WHERE m.event = a.event)";
     assert_eq!(
         site.raw().query_row(labelled, [], |row| row.get::<_, i64>(0)).unwrap(),
         0,
