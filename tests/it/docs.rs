@@ -56,12 +56,9 @@ fn every_link_leads_somewhere() {
 }
 
 /// The words of a command, as a shell has them: what is quoted is one.
-fn words_of(line: &str) -> impl Iterator<Item = String> {
-    let quoted =
-        line.split('"').enumerate().map(|(nth, it)| if nth % 2 == 1 { it.replace(' ', "\u{a0}") } else { it.into() });
-    let line: String = quoted.collect();
-    let words: Vec<String> = line.split(' ').filter(|it| !it.is_empty()).map(|it| it.replace('\u{a0}', " ")).collect();
-    words.into_iter()
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    let parts = line.split('"').enumerate();
+    parts.flat_map(|(nth, it)| if nth % 2 == 1 { vec![it] } else { it.split_whitespace().collect() })
 }
 
 /// A flag that does not exist is refused before help is asked for.
