@@ -9,7 +9,9 @@ use eyeshine::demo::serve::ReserveConfig;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, events};
+use crate::http::get;
 use crate::teach::{ANIMALS, STAMPS, Site, meadow, text};
+use crate::who::form;
 
 const TRUCK: &str = "../vehicles/garbagetruck";
 
@@ -39,6 +41,14 @@ fn serves(daemon: &Daemon, task: &str, generation: &str) -> bool {
         return all == 0.0;
     }
     all == 1.0 && metrics.sum(family, &[("task", task), ("generation", generation)]) == 1.0
+}
+
+/// A page is of one task and leads to the other.
+fn assert_has_tabs(daemon: &Daemon, path: &str) {
+    let page = get(&daemon.url, &format!("{path}?task=content")).text();
+    let here = format!("<a href=\"{path}?task=content\" aria-current=\"page\">content</a>");
+    let there = format!("<a href=\"{path}?task=species\">species</a>");
+    assert!(page.contains(&here) && page.contains(&there), "{path}: {page}");
 }
 
 /// `species: zebra`, of an event.
@@ -101,6 +111,15 @@ fn every_task_that_was_taught_answers_and_what_befalls_one_leaves_the_other() {
     let config = site.config("min_new_labels = 0\nretrain_hours = 0");
     let mut daemon = Daemon::start_in_folder(&site.state(), "run", &["--config", text(&config)]);
     assert!(serves(&daemon, "species", "1") && serves(&daemon, "content", "1"));
+    for path in ["/review", "/gallery", "/progress", "/history"] {
+        assert_has_tabs(&daemon, path);
+    }
+    // Whoever's page is older than what serves changes nothing.
+    let stale = form(&daemon, "/history/rollback", &[], "task=content&from=2");
+    let why = "generation 1 of content serves by now, and not 2: nothing was changed";
+    assert!(stale.status == 409 && stale.text().contains(why), "{}", stale.text());
+    assert!(stale.text().contains("href=\"/history\""), "{}", stale.text());
+    assert!(serves(&daemon, "species", "1") && serves(&daemon, "content", "1"));
     site.done(&["heads", "rollback", "--task", "content"]);
     daemon.wait("silence", 10, |it| serves(it, "content", ""));
     assert!(serves(&daemon, "species", "1"));
@@ -150,6 +169,14 @@ fn an_event_has_an_answer_of_every_task_live_and_of_a_file_alike() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let (_, page) = daemon.get("/").unwrap();
     assert!(page.contains(r#"class="further">content: "#), "{page}");
+    // What is said of it belongs to the task that the page is of.
+    let event = listed[0]["id"].as_str().unwrap();
+    assert_has_tabs(&daemon, &format!("/events/{event}"));
+    let label = form(&daemon, &format!("/events/{event}/label"), &[], "task=content&class=vehicle");
+    assert_eq!(label.status, 303, "{}", label.text());
+    let shown = get(&daemon.url, label.header("location")).text();
+    assert!(shown.contains("<b>vehicle</b> content: "), "{shown}");
+    assert!(shown.contains("aria-current=\"page\">content</a>"), "{shown}");
     let told = daemon.stop().events();
     let ended: Vec<Vec<String>> = told.iter().filter(|it| it["change"] == "ended").map(said).collect();
     assert_eq!(ended, filed, "what is said of a film is what is said live");

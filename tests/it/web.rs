@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::daemon::Daemon;
 use crate::http::{address, get, say};
+use crate::who::form;
 
 const N_EVENTS: usize = 45;
 
@@ -188,6 +189,30 @@ fn the_page_shows_what_came_by_in_the_places_time_and_takes_no_markup_from_a_con
     assert!(page.contains("<noscript><meta http-equiv=\"refresh\""), "{page}");
     assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("onload="), "{page}");
     assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+}
+
+#[test]
+fn what_is_labelled_on_an_older_page_of_the_gallery_leads_back_to_that_page() {
+    let (daemon, _) = daemon(site());
+    let between = |text: &str, from: &str| -> String {
+        let rest = text.split_once(from).unwrap_or_else(|| panic!("no {from} in {text}")).1;
+        rest.split_once('"').unwrap().0.replace("&#38;", "&")
+    };
+    let page = |path: &str| get(&daemon.url, path).text();
+    let older = between(&page("/gallery?species=red%20fox"), "<p class=\"older\"><a href=\"");
+    let shown = page(&older);
+    let [back, key, event] =
+        ["name=\"back\" value=\"", "name=\"key\" value=\"", "name=\"event\" value=\""].map(|it| between(&shown, it));
+    assert!(older.contains("&before=") && back == older, "{back}");
+    let fields = format!(
+        "task=species&species=red+fox&event={event}&key={key}&back={}",
+        back.replace('%', "%25").replace('&', "%26")
+    );
+    let labelled = form(&daemon, "/gallery/label", &[], &fields);
+    assert_eq!((labelled.status, labelled.header("location")), (303, &*format!("{older}&done={key}")));
+    let again = page(labelled.header("location"));
+    assert!(again.contains("1 labelled as red fox.") && again.contains("said: red fox"), "{again}");
+    assert!(again.contains(&event) && between(&again, "name=\"back\" value=\"") == older, "{again}");
 }
 
 #[test]

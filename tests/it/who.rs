@@ -45,7 +45,7 @@ fn program(daemon: &Daemon, request: &str, bearer: &str, body: Option<&Value>) -
 }
 
 /// What a browser says of a form on a page of ours.
-fn form(daemon: &Daemon, path: &str, more: &[&str], fields: &str) -> Answer {
+pub(crate) fn form(daemon: &Daemon, path: &str, more: &[&str], fields: &str) -> Answer {
     let host = format!("Host: {}", address(&daemon.url));
     let (length, origin) = (format!("Content-Length: {}", fields.len()), format!("Origin: {}", daemon.url));
     let mut headers = vec![

@@ -19,6 +19,12 @@ const COMPARED: i64 = 2_000;
 /// Of a blank event `e` there is a picture: without one nobody can tell whether it is.
 const SHOWN: &str = "(e.blank = 0 OR EXISTS (SELECT 1 FROM media m WHERE m.event = e.id AND m.file IS NOT NULL))";
 
+/// Of the events before `?1` the latest `?4` in which something was seen, and as many of the others of which people said something.
+const SEEN: &str =
+    "e.id IN (SELECT * FROM (SELECT id FROM events WHERE blank = 0 AND id < ?1 ORDER BY id DESC LIMIT ?4)
+        UNION ALL SELECT * FROM (SELECT DISTINCT a.event FROM answers a CROSS JOIN events b ON b.id = a.event AND b.blank = 1
+            WHERE a.event < ?1 AND a.task = ?3 AND a.withdrawn_us IS NULL ORDER BY a.event DESC LIMIT ?4))";
+
 /// Pictures of a kind from which on it is known what is usual for it.
 const MANY: f32 = 30.0;
 
@@ -64,9 +70,9 @@ impl Reader {
         })
     }
 
-    /// Events that people call so, and those that nobody has labelled and the head calls so; among `blank` ones those in which
-    /// nothing was seen, as far as there are pictures of them. A page may have fewer than `limit` though more follow: so far it
-    /// looked.
+    /// Events that people call so, and those that nobody has labelled and the head calls so: in which nothing was seen where
+    /// people saw it there and, among `blank` ones, as far as there are pictures of them. A page may have fewer than `limit`
+    /// though more follow: so far it looked.
     pub fn events_called(
         &self,
         task: &str,
@@ -76,7 +82,7 @@ impl Reader {
     ) -> Result<Page, StoreError> {
         self.read(|db| {
             // That a frame shows nothing, or nobody knows what, says nothing of its event.
-            let (which, shown) = if class == BLANK { ("1", SHOWN) } else { ("e.blank = 0", "1") };
+            let (which, shown) = if class == BLANK { ("1", SHOWN) } else { (SEEN, "1") };
             let sql = format!(
                 "SELECT e.id, {shown} AND (EXISTS (SELECT 1 FROM answers a JOIN labels l ON l.answer = a.id
                      WHERE a.event = e.id AND a.task = ?3 AND a.withdrawn_us IS NULL AND l.class = ?2

@@ -6,7 +6,7 @@ const LEARN_EVERY_MS = 2000;
 // A second click or tap that comes so soon is of the same press; so long nobody has yet seen that another card came unasked.
 const PRESS_MS = 300;
 const SEEN_MS = 500;
-const MAX_SPECIES = 10;
+const MAX_SPECIES = 20;
 const KEYS_ON = "eyeshine.keys";
 const place = at("card");
 const task = place.dataset.task;
@@ -369,6 +369,8 @@ document.addEventListener("keydown", (event) => {
 
 // What becomes of the answers; and, where none is left, whether there are further questions.
 async function learn() {
+  // Whoever was asked whether to leave has stayed.
+  going = false;
   if (!document.hidden) {
     try {
       const next = await pageOf(`/review/learning?task=${encodeURIComponent(task)}`);

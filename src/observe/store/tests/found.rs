@@ -129,6 +129,7 @@ fn blank_ones_stand_in_the_gallery_where_there_is_a_picture_until_somebody_says_
     assert_eq!((called("blank"), called("fox").len()), (vec![updates[0].event.id], 2));
     say(&store, updates[0].event.id, "hare", None);
     assert!(called("blank").is_empty());
+    assert_eq!(called("hare"), [updates[0].event.id], "what was missed is among its like");
     say(&store, updates[1].event.id, "blank", None);
     assert_eq!(called("blank"), [updates[1].event.id]);
 }
