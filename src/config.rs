@@ -285,8 +285,10 @@ pub struct TeachConfig {
 pub struct AskConfig {
     /// Questions a day and task; 0: none.
     pub questions_per_day: usize,
-    /// Of these, drawn at random of all events.
+    /// Of these, drawn at random of all events in which something was seen.
     pub random_share: f64,
+    /// Of these, drawn at random of events in which nothing was seen.
+    pub blank_share: f64,
     /// Of these, drawn at random of still moments.
     pub still_share: f64,
     /// Of these, at most, about what may be of a kind that was never taught.

@@ -154,7 +154,7 @@ impl Site {
             events: rest.iter().map(candidate).collect(),
             taught: lessons.iter().map(lesson).collect(),
             asked: Vec::new(),
-            day: Day { events: rest.iter().map(|it| id(*it)).collect(), moments: Vec::new(), n_moments: 0 },
+            day: Day { events: rest.iter().map(|it| id(*it)).collect(), ..Day::default() },
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the random check says of all: how often answers are right, and how much the gate misses.
+//! What the random check says of all: how often answers are right, how much is overlooked, and how much the gate misses.
 //!
 //! Days differ in how much happens, so that an answer of a busy day stands for more. Each answer has the weight of one over
 //! the share of its day's units that were answered; the figure is the weighted mean (Hájek's estimator). Its interval is
@@ -174,6 +174,16 @@ mod tests {
             };
             let n = (0..SEASONS).filter(|seed| held(*seed)).count();
             println!("accuracy, {name}: {n} of {SEASONS}");
+            assert!(n >= 90, "{name}: {n}");
+        }
+        for (name, rate) in [("rarely", 0.005), ("often", 0.08)] {
+            let held = |seed: u64| {
+                let mut dice = ChaCha8Rng::seed_from_u64(seed);
+                let (days, truth) = season(&mut dice, |busy| rate * (0.5 + busy), 0, 140, 3);
+                share(&days).is_some_and(|it| it.low <= truth && truth <= it.high)
+            };
+            let n = (0..SEASONS).filter(|seed| held(*seed)).count();
+            println!("overlooked, {name}: {n} of {SEASONS}");
             assert!(n >= 90, "{name}: {n}");
         }
         for (name, rate, real) in

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gather::{Asked, Gathered, since};
 use super::meanwhile::least_sure;
 use super::plan;
-use super::pool::{About, Ask, Shares};
+use super::pool::{About, Ask, Day, Shares};
 use crate::clock::Clock;
 use crate::config::{AskConfig, Config};
 use crate::infer::classifier::Classifier;
@@ -182,14 +182,21 @@ impl Filler {
         };
         let gathered = asked.gather(since(self.clock.now(), self.config.days), (from, up_to), seed)?;
         let questions = self.chosen(task, &gathered, budget, seed)?;
-        let events = gathered.pool.day.events.len() as u64;
-        let filling = Filling { day: self.today(), up_to, events, moments: gathered.n_moments };
+        let Day { events, blanks, .. } = &gathered.pool.day;
+        let (events, blanks) = (events.len() as u64, blanks.len() as u64);
+        let filling = Filling { day: self.today(), up_to, events, blanks, moments: gathered.n_moments };
         Ok(self.store.fill(task, &filling, &questions)?)
     }
 
     fn shares(&self) -> Shares {
-        let AskConfig { random_share, still_share, unknown_share, suspect_share, .. } = self.config;
-        Shares { random: random_share, still: still_share, strange: unknown_share, suspect: suspect_share }
+        let AskConfig { random_share, blank_share, still_share, unknown_share, suspect_share, .. } = self.config;
+        Shares {
+            random: random_share,
+            blank: blank_share,
+            still: still_share,
+            strange: unknown_share,
+            suspect: suspect_share,
+        }
     }
 
     fn chosen(&self, task: &str, gathered: &Gathered, budget: usize, seed: u64) -> Result<Vec<NewQuestion>, FillError> {

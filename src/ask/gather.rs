@@ -242,7 +242,8 @@ impl Asked<'_> {
     }
 
     fn day(&self, from: Timestamp, to: Timestamp) -> Result<(Day, f64), FillError> {
-        let happened = self.store.happened(from, to)?;
+        let happened = self.store.happened((from, to), false)?;
+        let blanks = self.store.happened((from, to), true)?.into_iter().map(|it| it.0).collect();
         let still = self.store.still(self.generations.task(), from, to)?;
         let secs: f64 = happened.iter().map(|it| it.1.max(0.0)).sum();
         // A moment is as long as an event: so many would have found room in what was still.
@@ -250,7 +251,7 @@ impl Asked<'_> {
         let n_moments = still.secs / event_secs;
         let events = happened.into_iter().map(|it| it.0).collect();
         // `as` saturates.
-        let day = Day { events, moments: still.moments, n_moments: n_moments.round() as u64 };
+        let day = Day { events, blanks, moments: still.moments, n_moments: n_moments.round() as u64 };
         Ok((day, n_moments))
     }
 }

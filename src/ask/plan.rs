@@ -11,7 +11,7 @@ use crate::observe::store::Why;
 use super::herding::{Herd, NEAR_DUPLICATE, doubt, width};
 use super::places::{Nearest, Places};
 use super::pool::{About, Ask, Candidate, Lesson, Pool, Shares};
-use super::random;
+use super::random::{self, Drawn};
 use super::suspects::{Suspect, suspects, worth};
 use super::unknowns::{MAX_ALIKE, alike, more, unknowns};
 
@@ -29,12 +29,19 @@ const SUSPICIOUS: f64 = 0.5;
 pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     // Where no head serves there is no guess that could be right.
-    let share = if pool.classes.is_empty() { 0.0 } else { shares.random };
+    let is_served = !pool.classes.is_empty();
+    let share = if is_served { shares.random } else { 0.0 };
     let n_events = whole(share * budget as f64, &mut dice).min(budget);
     let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
-    let (random, still) = random::draw(&pool.day, n_events, n_moments, &mut dice);
+    let n_blanks = if is_served && !pool.day.blanks.is_empty() {
+        whole(shares.blank * budget as f64, &mut dice).min(budget - n_events - n_moments)
+    } else {
+        0
+    };
+    let Drawn { events, blanks, moments } = random::draw(&pool.day, [n_events, n_blanks, n_moments], &mut dice);
+    let random = [&*events, &*blanks].concat();
     let mut desk = Desk::of(pool, &random);
-    let mut left = budget - random.len() - still.len();
+    let mut left = budget - random.len() - moments.len();
     let protected = desk.protected(left);
     left -= protected.len();
     // What a head was never taught it can tell as far as it can tell what it was; until then what covers most finds it.
@@ -47,7 +54,7 @@ pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> 
     left -= wrong.len();
     let herded = desk.herded(left);
     let mut asks = protected;
-    asks.extend(interleaved(vec![strange, herded, wrong, random, still]));
+    asks.extend(interleaved(vec![strange, herded, wrong, events, blanks, moments]));
     asks
 }
 

@@ -59,8 +59,10 @@ pub struct Lesson {
 /// What a random check is drawn of: a span that no check was drawn of before, mostly the day before.
 #[derive(Debug, Clone, Default)]
 pub struct Day {
-    /// All its events, asked about for another reason or not.
+    /// All its events in which something was seen, asked about for another reason or not.
     pub events: Vec<Uuid>,
+    /// Those in which nothing was seen, as far as there are pictures of them.
+    pub blanks: Vec<Uuid>,
     /// Moments that the gate let pass as still of which a picture is kept: chosen at random among [`Day::n_moments`].
     pub moments: Vec<Uuid>,
     /// How many such moments there were.
@@ -70,8 +72,10 @@ pub struct Day {
 /// How many questions go where; what a share finds no use for goes to the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
-    /// Of the budget, drawn at random of the day's events, the guess hidden.
+    /// Of the budget, drawn at random of the day's events in which something was seen, the guess hidden.
     pub random: f64,
+    /// The same of those in which nothing was.
+    pub blank: f64,
     /// Of the budget, drawn at random of the day's still moments.
     pub still: f64,
     /// Of the budget, at most, one for each kind of animal that is like nothing taught.
@@ -82,7 +86,7 @@ pub struct Shares {
 
 impl Default for Shares {
     fn default() -> Shares {
-        Shares { random: 0.1, still: 0.05, strange: 0.2, suspect: 0.1 }
+        Shares { random: 0.1, blank: 0.05, still: 0.05, strange: 0.2, suspect: 0.1 }
     }
 }
 

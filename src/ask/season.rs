@@ -1,4 +1,5 @@
-//! What the random checks of a span say: how often heads name what comes by rightly, and how much the gate misses.
+//! What the random checks of a span say: how often heads name what comes by rightly, how much they overlook, and how much the gate
+//! misses.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,10 @@ const UNIDENTIFIABLE: &str = "unidentifiable";
 /// The figures of a span; none where nobody has answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Season {
-    /// Of all events, those that the heads named rightly as they happened.
+    /// Of all events in which the heads saw something, those that they named rightly as they happened.
     pub accuracy: Option<Estimate>,
+    /// Of the events in which they saw nothing, and which were kept, those in which something was.
+    pub overlooked: Option<Estimate>,
     /// Of all that came by, seen or not, what the gate took to be still.
     pub missed: Option<Estimate>,
 }
@@ -23,10 +26,12 @@ pub struct Season {
 /// The figures of all checks of a task that were drawn since.
 pub fn season(store: &Reader, task: &str, since: Timestamp) -> Result<Season, StoreError> {
     let checks = store.checks(task, since)?;
-    let (events, moments): (Vec<&Check>, Vec<&Check>) = checks.iter().partition(|it| it.why == Why::Random);
+    let (of_events, moments): (Vec<&Check>, Vec<&Check>) = checks.iter().partition(|it| it.why == Why::Random);
+    let (blanks, events): (Vec<&Check>, Vec<&Check>) = of_events.into_iter().partition(|it| it.blank);
     let n_events = store.drawn_of(task, since)? as f64;
     let missed = missed(&strata(&moments, is_of_something), &strata(&events, is_of_something), n_events);
-    Ok(Season { accuracy: share(&strata(&events, is_right)), missed })
+    let overlooked = share(&strata(&blanks, is_of_something));
+    Ok(Season { accuracy: share(&strata(&events, is_right)), overlooked, missed })
 }
 
 /// Checks that were chosen at one time were drawn of the same. Those of which `is_hit` cannot be said count as not answered.
@@ -163,9 +168,10 @@ mod tests {
                     probability: it.probability,
                     alike: Vec::new(),
                 };
-                let drawn: Vec<NewQuestion> = draw(&day, DRAWN, 0, &mut dice).0.into_iter().map(question).collect();
+                let drawn: Vec<NewQuestion> =
+                    draw(&day, [DRAWN, 0, 0], &mut dice).events.into_iter().map(question).collect();
                 let now = Timestamp::now();
-                let filling = Filling { day: now, up_to: now, events: PER_DAY as u64, moments: 0.0 };
+                let filling = Filling { day: now, up_to: now, events: PER_DAY as u64, blanks: 0, moments: 0.0 };
                 store.fill(&task, &filling, &drawn).unwrap();
                 db.execute_batch("BEGIN").unwrap();
                 self.label_some(db, &task, events, &mut dice);
@@ -218,6 +224,7 @@ mod tests {
         let check = |why, secs, guess: Option<&str>, said: &[&str]| Check {
             why,
             asked_at: Timestamp::from_second(secs).unwrap_or_default(),
+            blank: false,
             of: 10.4,
             probability: 0.5,
             guess: guess.map(str::to_owned),

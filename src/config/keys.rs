@@ -109,6 +109,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         &[
             key("questions_per_day", Kind::Int(0, 10_000)),
             key("random_share", Kind::Float(0.0, 1.0)),
+            key("blank_share", Kind::Float(0.0, 1.0)),
             key("still_share", Kind::Float(0.0, 1.0)),
             key("unknown_share", Kind::Float(0.0, 1.0)),
             key("suspect_share", Kind::Float(0.0, 1.0)),

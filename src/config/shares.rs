@@ -6,7 +6,7 @@ use super::check::{Layers, Problem};
 use super::kinds;
 
 /// The shares; what they leave goes to what teaches most.
-const SHARES: [&str; 4] = ["random_share", "still_share", "unknown_share", "suspect_share"];
+const SHARES: [&str; 5] = ["random_share", "blank_share", "still_share", "unknown_share", "suspect_share"];
 
 /// Checks that they are shares of one whole, whichever layer each stands in.
 pub(super) fn check(layers: &Layers, problems: &mut Vec<Problem>) {

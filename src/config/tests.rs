@@ -114,10 +114,10 @@ fn shares_of_the_questions_are_of_one_whole_whichever_layer_they_stand_in() {
         let overrides = Overrides::default();
         check::problems(Some(&file), &overrides, &environment).iter().map(|it| it.message.clone()).collect()
     };
-    assert!(problems("[ask]\nrandom_share = 0.65\n", &[]).is_empty());
-    let wrong = problems("[ask]\nrandom_share = 0.66\n", &[]);
+    assert!(problems("[ask]\nrandom_share = 0.60\n", &[]).is_empty());
+    let wrong = problems("[ask]\nrandom_share = 0.61\n", &[]);
     assert!(wrong.len() == 1 && wrong[0].ends_with("must not be above 1 together, are 1.01"), "{wrong:?}");
-    let wrong = problems("[ask]\nrandom_share = 0.65\n", &[("EYESHINE__ASK__STILL_SHARE", "0.2")]);
+    let wrong = problems("[ask]\nrandom_share = 0.60\n", &[("EYESHINE__ASK__STILL_SHARE", "0.2")]);
     assert!(wrong.len() == 1 && wrong[0].ends_with("are 1.15"), "{wrong:?}");
 }
 

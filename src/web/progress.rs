@@ -123,6 +123,14 @@ fn estimates(season: &Season) -> Vec<String> {
                 .into()
         }
     };
+    let overlooked = match &season.overlooked {
+        Some(it) => format!("Of the kept events that they took for nothing something was in {}.", said(it)),
+        None => {
+            "In how many of the kept events that they take for nothing something is is not known yet: no random check of one \
+                 was answered in the last 90 days."
+                .into()
+        }
+    };
     let missed = match &season.missed {
         Some(it) => format!("Of what came by the gate took for stillness {}.", said(it)),
         None => {
@@ -131,7 +139,7 @@ fn estimates(season: &Season) -> Vec<String> {
                 .into()
         }
     };
-    vec![right, missed]
+    vec![right, overlooked, missed]
 }
 
 fn species(labelled: &[ClassTally]) -> Vec<Bar> {
@@ -205,9 +213,12 @@ mod tests {
     #[test]
     fn what_random_checks_say_is_said_with_its_interval_and_without_answers_that_there_are_none() {
         let accuracy = Some(Estimate { value: 0.914, low: 0.85, high: 0.96, answered: 70 });
-        let said = estimates(&Season { accuracy, missed: None });
+        let said = estimates(&Season { accuracy, ..Season::default() });
         assert!(said[0].contains("about 91 % (85 to 96 %, of 70 answers"), "{said:?}");
-        assert!(said[1].contains("not known yet"), "{said:?}");
+        assert!(said.len() == 3 && said[1..].iter().all(|it| it.contains("not known yet")), "{said:?}");
+        let overlooked = Some(Estimate { value: 0.02, low: 0.0, high: 0.07, answered: 50 });
+        let said = estimates(&Season { overlooked, ..Season::default() });
+        assert!(said[1].contains("took for nothing something was in about 2 % (0 to 7 %, of 50"), "{said:?}");
         assert!(estimates(&Season::default())[0].contains("no random check of an event was answered"));
     }
 }

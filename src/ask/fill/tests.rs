@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::ask::asker::Asker;
+use crate::ask::season::{Season, season};
 use crate::config::environment::Environment;
 use crate::config::load::{CameraArgument, Overrides, load_in};
 use crate::domain::{Change, EventState, Modality};
@@ -64,6 +65,19 @@ fn watch(site: &Site, n: u32) -> Vec<Uuid> {
     (0..n).map(of).collect()
 }
 
+/// Live events that are over, in which no head saw anything, of which there are pictures.
+fn blanks(site: &Site, n: i64) -> Vec<Uuid> {
+    let store = Store::open_beside(site.dir.path(), &fixture::config()).unwrap();
+    let of = |nth: i64| {
+        let mut update = fixture::update(Change::Ended, "blank", 1);
+        // So many are kept of an hour.
+        update.event.start -= SignedDuration::from_hours(nth);
+        store.save(&update, &site.contracts.first.identity()).unwrap();
+        update.event.id
+    };
+    (0..n).map(of).collect()
+}
+
 /// Further ones, after what is [soon](soon).
 fn later(site: &Site, n: u32) -> Vec<Uuid> {
     let all = watch(site, n);
@@ -85,12 +99,16 @@ fn later(site: &Site, n: u32) -> Vec<Uuid> {
 }
 
 fn answer(store: &Store, it: &Question) {
+    answer_with(store, it, "fox");
+}
+
+fn answer_with(store: &Store, it: &Question, class: &str) {
     let answer = Answer {
         event: it.event.unwrap(),
         frame: None,
         task: it.task.clone(),
         labeller: "ann".into(),
-        species: vec![Species::of("fox")],
+        species: vec![Species::of(class)],
         verified: false,
         key: None,
         question: Some(it.id),
@@ -379,4 +397,40 @@ fn a_clock_that_was_ahead_stops_no_draws_once_it_is_right() {
     let filling = right.reader().last_filling("species").unwrap().unwrap();
     assert!(filling.day < soon() && filling.events >= 8 && filled.added > 0, "{filling:?}, {filled:?}");
     assert!(!right.is_due("species", &state()).unwrap());
+}
+
+#[test]
+fn what_heads_take_for_nothing_is_asked_among_all_else_and_says_how_much_was_overlooked() {
+    let site = Site::new();
+    site.label(0, 3);
+    assert_eq!(site.train().serving, 1);
+    watch(&site, 30);
+    let nothing: BTreeSet<Uuid> = blanks(&site, 8).into_iter().collect();
+    let before = Timestamp::now() - SignedDuration::from_secs(1);
+    let filler = filler(&site, soon(), |it| it.ask.blank_share = 0.2);
+    assert_eq!(filler.fill("species", 1).unwrap().added, 20);
+    assert_eq!(filler.reader().last_filling("species").unwrap().unwrap().blanks, 8);
+    let open = filler.reader().open_questions("species").unwrap();
+    let drawn = open.iter().filter(|it| it.blind);
+    let (blanks, events): (Vec<&Question>, Vec<&Question>) = drawn.partition(|it| nothing.contains(&it.event.unwrap()));
+    assert_eq!((blanks.len(), events.len()), (4, 2), "{open:?}");
+    let is_random = |it: &&Question| it.why == Why::Random && it.reason == "random check of all events";
+    assert!(blanks.iter().chain(&events).all(is_random), "nobody can tell which are which: {open:?}");
+    let season = || season(filler.reader(), "species", before).unwrap();
+    assert_eq!(season(), Season::default());
+    // Asked for another reason, an event says nothing of the others.
+    open.iter().filter(|it| !it.blind).for_each(|it| answer(&filler.store, it));
+    assert_eq!(season(), Season::default());
+    for (it, class) in blanks.iter().zip(["fox", "blank", "blank", "unidentifiable"]) {
+        answer_with(&filler.store, it, class);
+    }
+    let overlooked = season().overlooked.unwrap();
+    assert!((overlooked.value - 1.0 / 3.0).abs() < 1e-9 && overlooked.answered == 3, "{overlooked:?}");
+    assert_eq!(season(), Season { overlooked: Some(overlooked), ..Season::default() });
+    events.iter().for_each(|it| answer(&filler.store, it));
+    assert_eq!((season().overlooked, season().accuracy.unwrap().answered), (Some(overlooked), 2));
+    // A head that is asked later sees something: it was drawn of the others all the same.
+    let db = rusqlite::Connection::open(site.dir.path().join("eyeshine.db")).unwrap();
+    db.execute("UPDATE events SET blank = 0", []).unwrap();
+    assert_eq!(season().overlooked, Some(overlooked));
 }

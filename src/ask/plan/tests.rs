@@ -95,6 +95,7 @@ impl Site {
             taught: lessons.iter().enumerate().map(lesson).collect(),
             day: Day {
                 events: rest.iter().map(|it| id(*it)).collect(),
+                blanks: Vec::new(),
                 moments: vec![id(9_000), id(9_001)],
                 n_moments: 500,
             },
@@ -133,7 +134,7 @@ fn a_plan_has_something_of_each_and_nothing_twice() {
     let mut pool = site.pool(Some((&fitted, &taught)), &rest, &lessons);
     pool.events[7].protected = true;
     pool.taught[3].out_of_fold = Some(vec![0.001, 0.997, 0.001, 0.001]);
-    let shares = Shares { random: 0.2, still: 0.1, strange: 0.2, suspect: 0.1 };
+    let shares = Shares { random: 0.2, blank: 0.0, still: 0.1, strange: 0.2, suspect: 0.1 };
     let asks = plan(&pool, 20, &shares, 5);
     assert_eq!(asks, plan(&pool, 20, &shares, 5), "the same pool and seed");
     assert_eq!(asks.len(), 20);
@@ -195,7 +196,7 @@ fn a_new_site_is_covered_and_nothing_asks_for_nothing() {
     pool.events[1].vector = Vec::new();
     pool.events[2].probabilities = vec![f32::NAN, 0.5, 0.1];
     pool.events[3].strangeness = Some(f32::NAN);
-    let all = Shares { random: f64::NAN, still: 9.0, strange: -1.0, suspect: 2.0 };
+    let all = Shares { random: f64::NAN, blank: 3.0, still: 9.0, strange: -1.0, suspect: 2.0 };
     assert!(plan(&pool, 5, &all, 1).len() <= 5);
 }
 
@@ -295,7 +296,7 @@ fn doubt_counts_as_far_as_heads_are_right_and_a_stranger_has_its_like_beside_it(
             taught: lessons,
             ..Pool::default()
         };
-        let none = Shares { random: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
+        let none = Shares { random: 0.0, blank: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
         plan(&pool, 1, &none, 1).remove(0)
     };
     let of = |right: bool| (100..110).map(|i| lesson(i, right)).collect::<Vec<_>>();

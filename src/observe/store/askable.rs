@@ -104,16 +104,16 @@ impl Reader {
         })
     }
 
-    /// The events of live cameras that are not blank, are over, can be looked at, and began from one moment to another: each with
-    /// its length in seconds.
-    pub fn happened(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Uuid, f64)>, StoreError> {
+    /// The events of live cameras that are over, can be looked at, and began from one moment to another, blank ones or others: each
+    /// with its length in seconds.
+    pub fn happened(&self, (from, to): (Timestamp, Timestamp), blank: bool) -> Result<Vec<(Uuid, f64)>, StoreError> {
         self.read(|db| {
             let sql = "SELECT e.id, e.duration_secs FROM events e
-                       WHERE e.blank = 0 AND e.id >= ?1 AND e.id < ?2 AND e.state = 'ended' AND e.imported_as IS NULL
+                       WHERE e.blank = ?3 AND e.id >= ?1 AND e.id < ?2 AND e.state = 'ended' AND e.imported_as IS NULL
                            AND EXISTS (SELECT 1 FROM media m WHERE m.event = e.id AND m.file IS NOT NULL)
                        ORDER BY e.id";
             let (from, to) = (words::first_of(from), words::first_of(to));
-            let values = params![from.as_bytes(), to.as_bytes()];
+            let values = params![from.as_bytes(), to.as_bytes(), blank];
             db.prepare_cached(sql)?.query_map(values, |row| Ok((words::uuid(row, 0)?, row.get(1)?)))?.collect()
         })
     }

@@ -14,8 +14,10 @@ pub struct Filling {
     pub day: Timestamp,
     /// Events and moments that began before this, and after that of the filling before, were drawn of.
     pub up_to: Timestamp,
-    /// How many events those were.
+    /// How many events those were in which something was seen.
     pub events: u64,
+    /// How many there were in which nothing was, and of which there are pictures.
+    pub blanks: u64,
     /// How many still moments there were, kept or not.
     pub moments: f64,
 }
@@ -27,7 +29,9 @@ pub struct Check {
     pub why: Why,
     /// When it was chosen: those of one time were drawn of the same.
     pub asked_at: Timestamp,
-    /// How many events, or moments, that was.
+    /// Whether it was drawn of the events in which nothing was seen.
+    pub blank: bool,
+    /// How many events, or moments, those were.
     pub of: f64,
     /// With which it was drawn.
     pub probability: f64,
@@ -43,11 +47,12 @@ impl Store {
     pub fn fill(&self, task: &str, filling: &Filling, questions: &[NewQuestion]) -> Result<usize, StoreError> {
         let now = Timestamp::now();
         self.questions(|tx| {
-            let sql = "INSERT OR REPLACE INTO fillings (task, filled_us, day_us, upto_us, events, moments)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let Filling { day, up_to, events, moments } = *filling;
+            let sql = "INSERT OR REPLACE INTO fillings (task, filled_us, day_us, upto_us, events, blanks, moments)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let Filling { day, up_to, events, blanks, moments } = *filling;
             let (day, up_to) = (day.as_microsecond(), up_to.as_microsecond());
-            let values = params![task, now.as_microsecond(), day, up_to, words::count(events), words::finite(moments)];
+            let (events, blanks, moments) = (words::count(events), words::count(blanks), words::finite(moments));
+            let values = params![task, now.as_microsecond(), day, up_to, events, blanks, moments];
             tx.prepare_cached(sql)?.execute(values)?;
             append(tx, questions, now)
         })
@@ -96,16 +101,20 @@ impl Reader {
 }
 
 pub(super) fn last_filling(db: &Connection, task: &str) -> rusqlite::Result<Option<Filling>> {
-    let sql = "SELECT day_us, upto_us, events, moments FROM fillings WHERE task = ?1 ORDER BY filled_us DESC LIMIT 1";
+    let sql =
+        "SELECT day_us, upto_us, events, blanks, moments FROM fillings WHERE task = ?1 ORDER BY filled_us DESC LIMIT 1";
     let row = |row: &Row<'_>| {
-        let events = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
-        Ok(Filling { day: words::time(row, 0)?, up_to: words::time(row, 1)?, events, moments: row.get(3)? })
+        let n = |column| row.get::<_, i64>(column).map(|it| u64::try_from(it).unwrap_or_default());
+        let (day, up_to) = (words::time(row, 0)?, words::time(row, 1)?);
+        Ok(Filling { day, up_to, events: n(2)?, blanks: n(3)?, moments: row.get(4)? })
     };
     db.prepare_cached(sql)?.query_row([task], row).optional()
 }
 
 fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec<Check>> {
-    let sql = "SELECT q.why, q.asked_us, iif(q.event IS NULL, f.moments, f.events), q.probability, q.event, q.moment,
+    let sql = "SELECT q.why, q.asked_us,
+                   CAST(CASE WHEN q.event IS NULL THEN f.moments WHEN q.blank THEN f.blanks ELSE f.events END AS REAL),
+                   q.probability, q.event, q.moment, q.blank,
                    (SELECT min(a.id) FROM answers a WHERE a.question = q.id AND a.withdrawn_us IS NULL)
                FROM questions q JOIN fillings f ON f.task = q.task AND f.filled_us = q.asked_us
                WHERE q.task = ?1 AND q.probability IS NOT NULL AND q.asked_us >= ?2 ORDER BY q.asked_us, q.position";
@@ -114,13 +123,14 @@ fn checks(db: &Connection, task: &str, since: Timestamp) -> rusqlite::Result<Vec
         let check = Check {
             why: words::parse(row, 0)?,
             asked_at: words::time(row, 1)?,
+            blank: row.get(6)?,
             of: row.get(2)?,
             probability: row.get(3)?,
             guess: None,
             said: Vec::new(),
         };
         let uuid = |column| row.get::<_, Option<[u8; 16]>>(column);
-        Ok((check, uuid(4)?, uuid(5)?, uuid(6)?))
+        Ok((check, uuid(4)?, uuid(5)?, uuid(7)?))
     })?;
     let mut checks = Vec::new();
     for row in rows {

@@ -247,8 +247,9 @@ pub(super) fn append(db: &Connection, questions: &[NewQuestion], now: Timestamp)
     let mut position: i64 = db.query_row("SELECT coalesce(max(position), 0) FROM questions", [], |row| row.get(0))?;
     let sql =
         "INSERT OR IGNORE INTO questions (id, task, position, why, reason, blind, event, moment, media, probability,
-                   asked_us, state)
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'open'
+                   blank, asked_us, state)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                   ?10 IS NOT NULL AND coalesce((SELECT blank FROM events WHERE id = ?7), 0), ?11, 'open'
                WHERE CASE WHEN ?7 IS NULL
                    THEN EXISTS (SELECT 1 FROM moments WHERE id = ?8)
                        AND NOT EXISTS (SELECT 1 FROM moment_answers

@@ -14,13 +14,14 @@ use super::error::StoreError;
 use crate::observe::media;
 
 /// Step `n` brings a database from schema `n` to schema `n + 1`. Steps are never edited once released, only added.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
+    include_str!("schema-7.sql"),
 ];
 
 /// How long a statement waits for another program's write to end.

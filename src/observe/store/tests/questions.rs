@@ -304,10 +304,11 @@ fn a_random_question_hides_the_guess_waits_a_week_and_is_counted() {
         ..of(update.event.id)
     };
     let now = Timestamp::now();
-    let filling = Filling { day: now, up_to: now, events: 4, moments: 7.5 };
+    let filling = Filling { day: now, up_to: now, events: 4, blanks: 3, moments: 7.5 };
     assert_eq!(store.fill("species", &filling, &[random]).unwrap(), 1);
     let last = store.last_filling("species").unwrap().unwrap();
-    assert_eq!((last.events, last.moments, last.up_to.as_microsecond()), (4, 7.5, now.as_microsecond()));
+    assert_eq!((last.events, last.blanks, last.moments), (4, 3, 7.5));
+    assert_eq!(last.up_to.as_microsecond(), now.as_microsecond());
     let before = now - SignedDuration::from_hours(1);
     let checks = store.checks("species", before).unwrap();
     assert_eq!((checks.len(), checks[0].of, checks[0].probability), (1, 4.0, 0.25));
