@@ -181,6 +181,15 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
     assert!(n_right * before.len() > n_before * next.len(), "no better than before");
     browser.wait("their names", "document.getElementById('learning-named').textContent.includes('Named since')");
     picture(&mut browser, "learn-live.png");
+    // Those of the documents, of a reserve that somebody has taught.
+    let pages =
+        [("/", "live-page.png", 860), ("/review", "review-page.png", 900), ("/progress", "progress-page.png", 1500)];
+    for (path, name, height) in pages.iter().filter(|_| pictures.is_some()) {
+        browser.resize(1280, *height);
+        browser.go(&format!("{}{path}", daemon.url));
+        browser.wait("the pictures", "[...document.images].every((it) => it.complete)");
+        picture(&mut browser, name);
+    }
     drop(browser);
 
     // What happened is scored against the truth, every frame has its fate, and the truth stands in a table.

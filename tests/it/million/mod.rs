@@ -171,7 +171,8 @@ fn migrate(site: &Site) {
     let before = "DROP INDEX observations_called; DROP INDEX events_camera; DROP TABLE label_totals;
         DROP TABLE question_alike;
         DROP TRIGGER label_totals_more; DROP TRIGGER label_totals_renamed; DROP TRIGGER label_totals_less;
-        DROP TRIGGER label_totals_gone; DROP TRIGGER label_totals_withdrawn; PRAGMA user_version = 4;";
+        DROP TRIGGER label_totals_gone; DROP TRIGGER label_totals_withdrawn;
+        ALTER TABLE questions DROP COLUMN blank; ALTER TABLE fillings DROP COLUMN blanks; PRAGMA user_version = 4;";
     site.raw().execute_batch(before).unwrap();
     let settings = load_in(Some(&site.config), Overrides::default(), &Environment::default()).unwrap();
     let (ms, store) = timed(|| Store::open(site.state(), &settings.store, Metrics::new()).unwrap());
