@@ -31,10 +31,10 @@ pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> 
     // Where no head serves there is no guess that could be right.
     let is_served = !pool.classes.is_empty();
     let share = if is_served { shares.random } else { 0.0 };
-    let n_events = whole(share * budget as f64, &mut dice).min(budget);
+    let n_events = to_draw(share, budget, pool.day.events.len(), &mut dice);
     let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
     let n_blanks = if is_served && !pool.day.blanks.is_empty() {
-        whole(shares.blank * budget as f64, &mut dice).min(budget - n_events - n_moments)
+        to_draw(shares.blank, budget, pool.day.blanks.len(), &mut dice).min(budget - n_events - n_moments)
     } else {
         0
     };
@@ -56,6 +56,13 @@ pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> 
     let mut asks = protected;
     asks.extend(interleaved(vec![strange, herded, wrong, events, blanks, moments]));
     asks
+}
+
+/// A share of the questions, and of `n` events no more than that share, rounded up: where little comes by, most of it is asked
+/// with the guess shown.
+fn to_draw(share: f64, budget: usize, n: usize, dice: &mut impl Rng) -> usize {
+    // `as` saturates.
+    whole(share * budget as f64, dice).min(budget).min((share * n as f64).ceil() as usize)
 }
 
 /// A number that is so large on average.

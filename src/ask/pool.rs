@@ -72,7 +72,8 @@ pub struct Day {
 /// How many questions go where; what a share finds no use for goes to the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
-    /// Of the budget, drawn at random of the day's events in which something was seen, the guess hidden.
+    /// Of the budget, drawn at random of the day's events in which something was seen, the guess hidden; and no more than that
+    /// share of these, rounded up.
     pub random: f64,
     /// The same of those in which nothing was.
     pub blank: f64,

@@ -126,8 +126,8 @@ fn estimates(season: &Season) -> Vec<String> {
     let overlooked = match &season.overlooked {
         Some(it) => format!("Of the kept events that they took for nothing something was in {}.", said(it)),
         None => {
-            "In how many of the kept events that they take for nothing something is is not known yet: no random check of one \
-                 was answered in the last 90 days."
+            "How often they overlook something, in kept events that they take for nothing, is not known yet: no random \
+                 check of such an event was answered in the last 90 days."
                 .into()
         }
     };

@@ -407,7 +407,7 @@ fn what_heads_take_for_nothing_is_asked_among_all_else_and_says_how_much_was_ove
     watch(&site, 30);
     let nothing: BTreeSet<Uuid> = blanks(&site, 8).into_iter().collect();
     let before = Timestamp::now() - SignedDuration::from_secs(1);
-    let filler = filler(&site, soon(), |it| it.ask.blank_share = 0.2);
+    let filler = filler(&site, soon(), |it| it.ask.blank_share = 0.5);
     assert_eq!(filler.fill("species", 1).unwrap().added, 20);
     assert_eq!(filler.reader().last_filling("species").unwrap().unwrap().blanks, 8);
     let open = filler.reader().open_questions("species").unwrap();

@@ -179,6 +179,20 @@ fn a_protected_animal_seen_again_stands_beside_the_first_and_any_other_is_asked_
 }
 
 #[test]
+fn where_little_comes_by_one_of_it_is_drawn_and_the_guess_of_the_rest_is_shown() {
+    let site = Site::new(&[20, 20, 20], 4);
+    let lessons: Vec<usize> = (0..60).filter(|i| i % 4 == 0).collect();
+    let taught = site.taught(&lessons, |i| site.class[i]);
+    let fitted = fit(&taught).expect("a head");
+    let mut pool = site.pool(Some((&fitted, &taught)), &[1, 22, 43, 5, 26], &lessons);
+    pool.day.blanks = vec![id(8_000), id(8_001)];
+    let asks = plan(&pool, 60, &Shares { still: 0.0, ..Shares::default() }, 1);
+    let drawn: Vec<usize> = asks.iter().filter(|it| it.blind).map(about).collect();
+    assert_eq!(drawn.iter().filter(|it| **it < 8_000).count(), 1, "{asks:?}");
+    assert_eq!((drawn.len(), asks.iter().filter(|it| it.why == Why::Random).count()), (2, 2), "{asks:?}");
+}
+
+#[test]
 fn a_new_site_is_covered_and_nothing_asks_for_nothing() {
     let site = Site::new(&[40, 30, 20, 10], 2);
     // No guess is there to be checked, so that none is drawn at random.
