@@ -97,7 +97,7 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
         }
     };
     let (mut taught, mut undone) = (BTreeSet::new(), 0);
-    let mut n = 0;
+    let (mut n, mut wanted) = (0, ["learn-question.png", "review-page.png"].into_iter());
     while n < N_ANSWERS {
         // Those come by themselves, as animals come.
         daemon.wait("a question", PATIENCE_SECS, |_| browser.eval("document.querySelector('.card') !== null") == true);
@@ -124,8 +124,10 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
             undone += 1;
             continue;
         }
-        if n == N_ANSWERS - 4 {
-            picture(&mut browser, "learn-question.png");
+        // Of a head that was taught something, and says what it holds possible.
+        if n >= N_ANSWERS / 2 && browser.eval("document.querySelector('.card .guesses') !== null") == true {
+            browser.wait("its frames", "[...document.images].every((it) => it.complete)");
+            wanted.next().into_iter().for_each(|name| picture(&mut browser, name));
         }
         answer(&mut browser, &species);
         taught.insert(species);
@@ -182,8 +184,7 @@ fn prove_that_the_loop_closes_before_the_eyes_of_a_newcomer() {
     browser.wait("their names", "document.getElementById('learning-named').textContent.includes('Named since')");
     picture(&mut browser, "learn-live.png");
     // Those of the documents, of a reserve that somebody has taught.
-    let pages =
-        [("/", "live-page.png", 860), ("/review", "review-page.png", 900), ("/progress", "progress-page.png", 1500)];
+    let pages = [("/", "live-page.png", 860), ("/progress", "progress-page.png", 1500)];
     for (path, name, height) in pages.iter().filter(|_| pictures.is_some()) {
         browser.resize(1280, *height);
         browser.go(&format!("{}{path}", daemon.url));
