@@ -50,7 +50,7 @@ pub(crate) fn curve(
     let none = Shares { random: 0.0, blank: 0.0, still: 0.0, strange: 0.0, suspect: 0.0 };
     let ways = [
         (RANDOM, Way::Random),
-        (QUEUE, Way::Planned(Shares { blank: 0.0, still: 0.0, ..Shares::default() })),
+        (QUEUE, Way::Planned(Shares { still: 0.0, ..Shares::default() })),
         (HERDING, Way::Planned(none)),
         (ORACLE, Way::Even),
     ];

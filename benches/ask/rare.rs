@@ -33,7 +33,7 @@ struct Found {
 /// Prints what is found, each species of the table having its turn as the rare one in each draw.
 pub(crate) fn rare(draws: Range<u64>, table: &Path) -> anyhow::Result<()> {
     let site = Site::look(table)?;
-    let shipped = Shares { blank: 0.0, still: 0.0, ..Shares::default() };
+    let shipped = Shares { still: 0.0, ..Shares::default() };
     for (name, gallery) in [("look-alikes named together", true), ("one answer at a time", false)] {
         let of = |species| draws.clone().map(|draw| found(&site, species, draw, &shipped, gallery)).collect();
         let by_species: Vec<Vec<Found>> = (0..site.all.classes.len()).map(of).collect();

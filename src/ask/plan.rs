@@ -29,15 +29,11 @@ const SUSPICIOUS: f64 = 0.5;
 pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     // Where no head serves there is no guess that could be right.
-    let is_served = !pool.classes.is_empty();
-    let share = if is_served { shares.random } else { 0.0 };
-    let n_events = to_draw(share, budget, pool.day.events.len(), &mut dice);
+    let of_guesses = |share: f64| if pool.classes.is_empty() { 0.0 } else { share };
+    let n_events = to_draw(of_guesses(shares.random), budget, pool.day.events.len(), &mut dice);
     let n_moments = whole(shares.still * budget as f64, &mut dice).min(budget - n_events);
-    let n_blanks = if is_served && !pool.day.blanks.is_empty() {
-        to_draw(shares.blank, budget, pool.day.blanks.len(), &mut dice).min(budget - n_events - n_moments)
-    } else {
-        0
-    };
+    let n_blanks = to_draw(of_guesses(shares.blank), budget, pool.day.blanks.len(), &mut dice);
+    let n_blanks = n_blanks.min(budget - n_events - n_moments);
     let Drawn { events, blanks, moments } = random::draw(&pool.day, [n_events, n_blanks, n_moments], &mut dice);
     let random = [&*events, &*blanks].concat();
     let mut desk = Desk::of(pool, &random);
@@ -61,6 +57,9 @@ pub fn plan(pool: &Pool, budget: usize, shares: &Shares, seed: u64) -> Vec<Ask> 
 /// A share of the questions, and of `n` events no more than that share, rounded up: where little comes by, most of it is asked
 /// with the guess shown.
 fn to_draw(share: f64, budget: usize, n: usize, dice: &mut impl Rng) -> usize {
+    if n == 0 {
+        return 0;
+    }
     // `as` saturates.
     whole(share * budget as f64, dice).min(budget).min((share * n as f64).ceil() as usize)
 }

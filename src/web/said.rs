@@ -246,6 +246,11 @@ mod tests {
     }
 
     #[test]
+    fn the_page_offers_as_many_species_of_one_event_as_are_taken() {
+        assert!(include_str!("assets/review.js").contains(&format!("const MAX_SPECIES = {MAX_SPECIES};")));
+    }
+
+    #[test]
     fn several_species_are_said_with_what_is_known_of_each() {
         let said = species(&[
             ("species", "Vulpes vulpes"),

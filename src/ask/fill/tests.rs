@@ -416,6 +416,8 @@ fn what_heads_take_for_nothing_is_asked_among_all_else_and_says_how_much_was_ove
     assert_eq!((blanks.len(), events.len()), (4, 2), "{open:?}");
     let is_random = |it: &&Question| it.why == Why::Random && it.reason == "random check of all events";
     assert!(blanks.iter().chain(&events).all(is_random), "nobody can tell which are which: {open:?}");
+    let checks = filler.reader().checks("species", before).unwrap();
+    assert!(checks.len() == 6 && checks.iter().all(|it| it.of == if it.blank { 8.0 } else { 30.0 }), "{checks:?}");
     let season = || season(filler.reader(), "species", before).unwrap();
     assert_eq!(season(), Season::default());
     // Asked for another reason, an event says nothing of the others.
